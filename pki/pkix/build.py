@@ -1,0 +1,205 @@
+"""
+Certificates made from a profile and the facts of one order; nothing else decides what is in them.
+
+Everything here is pure; who may sign what is asked elsewhere.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
+
+from pki.errors import PolicyViolation
+from pki.pkix.der import SEQUENCE, encode
+from pki.pkix.profiles import KEY_USAGES, Profile
+from pki.pkix.suites import PublicKey, Suite, suite_of
+
+MAX_ATTRIBUTE: Final = 64
+"""Characters; ub-common-name and ub-organization-name of RFC 5280 appendix A."""
+
+_COUNTRY: Final = re.compile("[A-Z]{2}")
+_MAX_SERIAL_BITS: Final = 159
+_BIT_STRING: Final = 0x03
+_SHORT_KEY_ID_OCTETS: Final = 8
+_ALGORITHM: Final = {
+    Suite.P256: bytes.fromhex("300a06082a8648ce3d040302"),
+    Suite.P521: bytes.fromhex("300a06082a8648ce3d040304"),
+    Suite.ED448: bytes.fromhex("300506032b6571"),
+}
+"""AlgorithmIdentifiers, parameters absent (RFC 5758 3.2, RFC 8410 3)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """
+    What the profile leaves open.
+
+    Attributes:
+        issuer_key_id: SKI of the issuer; None for a certificate that signs itself.
+        not_before, not_after: aware, whole seconds; both ends belong to the validity.
+        ocsp_url: exactly where the profile has one.
+        crl_url: None, unless certificates of this issuer shall name its CRL.
+    """
+
+    serial: int
+    subject: x509.Name
+    issuer: x509.Name
+    public_key: PublicKey
+    issuer_key_id: bytes | None
+    not_before: dt.datetime
+    not_after: dt.datetime
+    ocsp_url: str | None
+    crl_url: str | None
+
+
+def subject_name(
+    profile: Profile, *, common_name: str, organization: str, country: str | None
+) -> x509.Name:
+    """
+    Return the subject: CN, O and, where the profile has them, C and DC, each an RDN of its own.
+
+    The country has two letters and is not used where the profile has no C.
+
+    Raises:
+        PolicyViolation: `subject_invalid`, for an empty, overlong or unprintable value, or a
+            missing country.
+    """
+    values = [
+        (NameOID.COMMON_NAME, _attribute("common name", common_name)),
+        (NameOID.ORGANIZATION_NAME, _attribute("organization", organization)),
+    ]
+    if profile.country:
+        values.append((NameOID.COUNTRY_NAME, _country(country)))
+    if profile.domain_component is not None:
+        values.append((NameOID.DOMAIN_COMPONENT, profile.domain_component))
+    return x509.Name([x509.NameAttribute(oid, value) for oid, value in values])
+
+
+def builder(profile: Profile, facts: Facts) -> x509.CertificateBuilder:
+    """
+    Return a builder with every field and exactly the extensions of the profile, ready to sign.
+
+    Raises:
+        PolicyViolation: `profile_contradicted`, where the facts do not fit the profile.
+    """
+    _refuse_contradictions(profile, facts)
+    started = (
+        x509.CertificateBuilder()
+        .serial_number(facts.serial)
+        .subject_name(facts.subject)
+        .issuer_name(facts.issuer)
+        .public_key(facts.public_key)
+        .not_valid_before(facts.not_before)
+        .not_valid_after(facts.not_after)
+    )
+    for extension, critical in _extensions(profile, facts):
+        started = started.add_extension(extension, critical=critical)
+    return started
+
+
+def key_id(public_key: PublicKey, *, short: bool) -> bytes:
+    """Return the SKI of RFC 5280 4.2.1.2: 20 octets (method 1) or, if `short`, 8 (method 2)."""
+    digest = x509.SubjectKeyIdentifier.from_public_key(public_key).digest
+    if not short:
+        return digest
+    tail = digest[-_SHORT_KEY_ID_OCTETS:]
+    return bytes((0x40 | tail[0] & 0x0F,)) + tail[1:]
+
+
+def spki(public_key: PublicKey) -> bytes:
+    """Return the DER SubjectPublicKeyInfo: named curve, uncompressed point."""
+    return public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def encoded(certificate: x509.Certificate) -> bytes:
+    """Return the DER of a certificate."""
+    return certificate.public_bytes(Encoding.DER)
+
+
+def assemble(tbs: bytes, suite: Suite, signature: bytes) -> bytes:
+    """Return the DER Certificate of RFC 5280 4.1 around signed bytes; nothing is verified."""
+    return encode(SEQUENCE, tbs + _ALGORITHM[suite] + encode(_BIT_STRING, b"\0" + signature))
+
+
+def _attribute(what: str, value: str) -> str:
+    if not 1 <= len(value) <= MAX_ATTRIBUTE or not value.isprintable() or value != value.strip():
+        raise _subject_invalid(f"The {what} must be 1 to {MAX_ATTRIBUTE} printable characters.")
+    return value
+
+
+def _country(value: str | None) -> str:
+    if value is None or not _COUNTRY.fullmatch(value):
+        raise _subject_invalid("The profile needs a country of two upper-case letters.")
+    return value
+
+
+def _subject_invalid(message: str) -> PolicyViolation:
+    return PolicyViolation("subject_invalid", message)
+
+
+def _refuse_contradictions(profile: Profile, facts: Facts) -> None:
+    times = (facts.not_before, facts.not_after)
+    wrong = {
+        "its key is of no suite of the profile": suite_of(facts.public_key) not in profile.suites,
+        "it needs an OCSP address": profile.ocsp_url and not facts.ocsp_url,
+        "it has no OCSP address": not profile.ocsp_url and facts.ocsp_url is not None,
+        "it has no CRL address": not profile.ocsp_url and facts.crl_url is not None,
+        "a root signs itself": profile.self_signed
+        and (facts.issuer_key_id is not None or facts.issuer != facts.subject),
+        "it needs its issuer's key id": not profile.self_signed and not facts.issuer_key_id,
+        "times must be aware and in whole seconds": any(map(_unfit, times)),
+        "serials are positive and below 160 bits": not 0 < facts.serial < 1 << _MAX_SERIAL_BITS,
+    }
+    # only now, since naive and aware times cannot be compared
+    wrong["it ends before it begins"] = not any(wrong.values()) and times[0] >= times[1]
+    for message, applies in wrong.items():
+        if applies:
+            raise PolicyViolation("profile_contradicted", f"{profile.profile_id}: {message}.")
+
+
+def _unfit(time: dt.datetime) -> bool:
+    return time.tzinfo is None or time.microsecond != 0
+
+
+def _extensions(profile: Profile, facts: Facts) -> list[tuple[x509.ExtensionType, bool]]:
+    """Return extension and criticality in a fixed order; [V2G20-2323] allows no others."""
+    subject_key_id = key_id(facts.public_key, short=profile.short_key_id)
+    found: list[tuple[x509.ExtensionType, bool]] = [
+        (x509.BasicConstraints(ca=profile.ca, path_length=profile.path_length), True),
+        (_key_usage(profile), True),
+        (x509.SubjectKeyIdentifier(subject_key_id), False),
+        (x509.AuthorityKeyIdentifier(facts.issuer_key_id or subject_key_id, None, None), False),
+    ]
+    if profile.extended_key_usage:
+        usages = [x509.ObjectIdentifier(oid) for oid in profile.extended_key_usage]
+        found.append((x509.ExtendedKeyUsage(usages), False))
+    if facts.ocsp_url is not None:
+        found.append((_authority_information(facts.ocsp_url), False))
+    if facts.crl_url is not None:
+        found.append((_distribution_point(facts.crl_url), False))
+    if profile.no_check:
+        found.append((x509.OCSPNoCheck(), False))
+    return found
+
+
+def _key_usage(profile: Profile) -> x509.KeyUsage:
+    # keywords, not order: this API has nine booleans
+    return x509.KeyUsage(**{bit: bit in profile.key_usage for bit in KEY_USAGES})
+
+
+def _authority_information(url: str) -> x509.AuthorityInformationAccess:
+    access = x509.AccessDescription(
+        AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(url)
+    )
+    return x509.AuthorityInformationAccess([access])
+
+
+def _distribution_point(url: str) -> x509.CRLDistributionPoints:
+    point = x509.DistributionPoint([x509.UniformResourceIdentifier(url)], None, None, None)
+    return x509.CRLDistributionPoints([point])

@@ -1,0 +1,246 @@
+"""
+Certification requests (PKCS #10, RFC 2986): a public key, proof that its owner asks, and a CN.
+
+Nothing else of a CSR is ever copied; what it asked for besides is named in `ignored`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
+
+from pki.errors import BadInput, PkiError, PolicyViolation
+from pki.ids import CpsName, Emaid, EvccId, Pcid, SeccId
+from pki.pkix import build, pem
+from pki.pkix.der import SEQUENCE, DerError, Element, children, element_at, encode
+from pki.pkix.profiles import Profile
+from pki.pkix.suites import PublicKey, Suite, suite_of
+
+MAX_SIZE: Final = 16 * 1024
+"""Octets, armour included; real requests have some 300."""
+
+MAX_ATTRIBUTES: Final = 32
+"""Attributes of the subject; real requests have up to seven."""
+
+_ECDSA: Final = frozenset(
+    (
+        "1.2.840.10045.4.3.2",  # with SHA-256
+        "1.2.840.10045.4.3.3",  # with SHA-384
+        "1.2.840.10045.4.3.4",  # with SHA-512
+    )
+)
+_SIGNATURES: Final = {
+    Suite.P256: _ECDSA,
+    Suite.P521: _ECDSA,
+    Suite.ED448: frozenset((Suite.ED448.signature_oid,)),
+}
+_MARKERS: Final = (
+    b"-----BEGIN CERTIFICATE REQUEST-----",
+    b"-----BEGIN NEW CERTIFICATE REQUEST-----",
+)
+_BIT_STRING: Final = 0x03
+_VERSION_1: Final = bytes.fromhex("020100")
+_COMMON_NAME: Final = bytes.fromhex("0603550403")
+_STRING_TAGS: Final = frozenset((0x0C, 0x12, 0x13, 0x14, 0x16, 0x1A, 0x1C, 0x1E))
+"""UTF8, Numeric, Printable, Teletex, IA5, Visible, Universal and BMPString."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateRequest:
+    """
+    What we take from a CSR whose signature verified.
+
+    Attributes:
+        spki: DER SubjectPublicKeyInfo, re-encoded with named curve and uncompressed point.
+        common_name: as it stands; `check_common_name` judges it.
+        ignored: what it asked for and does not get, such as `subject O`, `extension KeyUsage`.
+    """
+
+    public_key: PublicKey = field(compare=False)
+    suite: Suite
+    spki: bytes
+    common_name: str
+    ignored: tuple[str, ...]
+
+
+def parse(data: bytes) -> CertificateRequest:
+    """
+    Read a CSR, DER or one PEM block, and prove that the owner of its key signed it.
+
+    Raises:
+        BadInput: `csr_too_large`, `csr_unreadable`, `csr_signature_invalid`, `common_name_count`.
+        PolicyViolation: `key_not_allowed`, `signature_algorithm_not_allowed`.
+    """
+    if len(data) > MAX_SIZE:
+        raise BadInput(
+            "csr_too_large", f"The request has {len(data)} octets, more than {MAX_SIZE}."
+        )
+    try:
+        with warnings.catch_warnings():
+            # what cryptography merely warns of is judged here
+            warnings.simplefilter("ignore")
+            return _parse(_der(data))
+    except PkiError:
+        raise
+    except Exception as error:  # the parsers raise at least six unrelated types on hostile input
+        raise _unreadable(f"it is broken ({type(error).__name__})") from error
+
+
+def check_common_name(profile: Profile, text: str) -> str:
+    """
+    Return the CN as it will be written under the profile.
+
+    Raises:
+        BadInput: `invalid_emaid`, `invalid_secc_id`, `invalid_pcid`, `invalid_evcc_id`,
+            `invalid_common_name`, whichever the profile's pattern is.
+    """
+    match profile.common_name:
+        case "emaid":
+            return Emaid.parse(text, profile.edition).normalised
+        case "secc_id":
+            return SeccId.parse(text).value
+        case "pcid":
+            return Pcid.parse(text, profile.edition).value
+        case "evcc_id":
+            return EvccId.parse(text).value
+        case _:  # "name": no pattern is fixed
+            return CpsName.parse(text).value
+
+
+def _der(data: bytes) -> bytes:
+    if data[:1] == b"\x30":
+        return data
+    if data.count(b"-----BEGIN ") != 1 or not any(marker in data for marker in _MARKERS):
+        raise _unreadable("it is neither DER nor one PEM block CERTIFICATE REQUEST")
+    try:
+        return pem.one(data, "CERTIFICATE REQUEST")
+    except BadInput as error:
+        raise _unreadable("its PEM armour is broken") from error
+
+
+def _parse(der: bytes) -> CertificateRequest:
+    subject, key = _slice(der)
+    request = x509.load_der_x509_csr(der)
+    suite, public_key = _key(request, key)
+    if request.signature_algorithm_oid.dotted_string not in _SIGNATURES[suite]:
+        raise PolicyViolation(
+            "signature_algorithm_not_allowed",
+            "The request is signed with an algorithm that does not belong to its key.",
+            hint="Sign with ECDSA and SHA-256, SHA-384 or SHA-512, or with Ed448.",
+        )
+    if not request.is_signature_valid:
+        raise BadInput(
+            "csr_signature_invalid",
+            "The signature of the request does not verify under its own key.",
+            hint="Make the request anew with the key that the certificate is for.",
+        )
+    return CertificateRequest(
+        public_key=public_key,
+        suite=suite,
+        spki=build.spki(public_key),
+        common_name=_common_name(request, der, subject),
+        ignored=_ignored(request),
+    )
+
+
+def _slice(der: bytes) -> tuple[Element, bytes]:
+    """Return subject and key as they stand, and refuse octets behind the request."""
+    outer = element_at(der, 0, len(der))
+    if outer.tag != SEQUENCE or outer.end != len(der):
+        raise DerError("not one SEQUENCE")
+    info = element_at(der, outer.body, outer.end)
+    version, subject, key, *_ = children(der, info)
+    if der[version.start : version.end] != _VERSION_1:
+        raise _unreadable("its version is not 1")
+    return subject, der[key.start : key.end]
+
+
+def _key(request: x509.CertificateSigningRequest, spki: bytes) -> tuple[Suite, PublicKey]:
+    try:
+        public_key = request.public_key()
+    except UnsupportedAlgorithm as error:
+        raise _key_not_allowed("is of an unknown kind") from error
+    suite = suite_of(public_key)
+    if suite is None or not isinstance(public_key, PublicKey):
+        raise _key_not_allowed("is none of P-256, P-521 and Ed448")
+    if spki not in _accepted_forms(public_key):
+        raise _key_not_allowed("is not encoded as a named curve with a plain point")
+    return suite, public_key
+
+
+def _accepted_forms(public_key: PublicKey) -> list[bytes]:
+    """Return the encodings of a key that we read: canonical, and with a compressed point."""
+    canonical = build.spki(public_key)
+    if not isinstance(public_key, ec.EllipticCurvePublicKey):
+        return [canonical]
+    outer = element_at(canonical, 0, len(canonical))
+    algorithm = element_at(canonical, outer.body, outer.end)
+    point = public_key.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+    body = canonical[algorithm.start : algorithm.end] + encode(_BIT_STRING, b"\0" + point)
+    return [canonical, encode(SEQUENCE, body)]
+
+
+def _common_name(request: x509.CertificateSigningRequest, der: bytes, subject: Element) -> str:
+    if len(list(request.subject)) > MAX_ATTRIBUTES:
+        raise _unreadable(f"its subject has more than {MAX_ATTRIBUTES} attributes")
+    found = request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    if len(found) != 1:
+        raise BadInput(
+            "common_name_count",
+            f"The subject has {len(found)} common names, not one.",
+            hint="Name the certificate in exactly one CN.",
+        )
+    value = found[0].value
+    # cryptography decodes values that are no strings (octets, times) as if they were
+    if isinstance(value, bytes) or _common_name_tag(der, subject) not in _STRING_TAGS:
+        raise _unreadable("its common name is not a string")
+    return value
+
+
+def _common_name_tag(der: bytes, subject: Element) -> int:
+    """Return the tag of the CN, of which there is one."""
+    attributes = (
+        tuple(children(der, attribute))
+        for rdn in children(der, subject)
+        for attribute in children(der, rdn)
+    )
+    return next(v.tag for oid, v in attributes if der[oid.start : oid.end] == _COMMON_NAME)
+
+
+def _ignored(request: x509.CertificateSigningRequest) -> tuple[str, ...]:
+    attributes = [
+        f"subject {attribute.rfc4514_attribute_name}"
+        for attribute in request.subject
+        if attribute.oid != NameOID.COMMON_NAME
+    ]
+    extensions = [f"extension {_extension_name(e)}" for e in request.extensions]
+    return tuple(dict.fromkeys(attributes + extensions))
+
+
+def _extension_name(extension: x509.Extension[x509.ExtensionType]) -> str:
+    if isinstance(extension.value, x509.UnrecognizedExtension):
+        return extension.oid.dotted_string
+    return type(extension.value).__name__
+
+
+def _unreadable(why: str) -> BadInput:
+    return BadInput(
+        "csr_unreadable",
+        f"The request cannot be read: {why}.",
+        hint="Send a PKCS #10 request as PEM or DER.",
+    )
+
+
+def _key_not_allowed(why: str) -> PolicyViolation:
+    return PolicyViolation(
+        "key_not_allowed",
+        f"The key of the request {why}.",
+        hint="Use P-256 for ISO 15118-2, P-521 or Ed448 for ISO 15118-20.",
+    )

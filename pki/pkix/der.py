@@ -1,0 +1,144 @@
+"""A strict reader of DER tags and lengths, enough to slice certificates (X.690)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+SEQUENCE = 0x30
+OID_BASIC_CONSTRAINTS = bytes.fromhex("0603551d13")
+_EXPLICIT_CA_FALSE = bytes.fromhex("040530030101" + "00")
+_EMPTY_SEQUENCE = bytes.fromhex("04023000")
+_LONG_FORM = 0x80
+_HIGH_TAG = 0x1F
+_VERSION = 0xA0  # [0] EXPLICIT
+_EXTENSIONS = 0xA3  # [3] EXPLICIT
+_MAX_LENGTH_OCTETS = 3
+
+
+class DerError(ValueError):
+    """The bytes are not DER at this place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One tag-length-value; `start` and `end` bound all of it, `body` begins the value."""
+
+    tag: int
+    start: int
+    body: int
+    end: int
+
+
+def element_at(data: bytes, start: int, limit: int) -> Element:
+    """
+    Read the element that begins at `start` and must end at or before `limit`.
+
+    Raises:
+        DerError: high tag numbers, indefinite or non-minimal lengths, values that run over.
+    """
+    if start + 2 > limit:
+        raise DerError("truncated")
+    tag, first = data[start], data[start + 1]
+    if tag & _HIGH_TAG == _HIGH_TAG:
+        raise DerError("high tag number")
+    body, length = start + 2, first
+    if first >= _LONG_FORM:
+        count = first - _LONG_FORM
+        if not 1 <= count <= _MAX_LENGTH_OCTETS or body + count > limit:
+            raise DerError("length form")
+        length = int.from_bytes(data[body : body + count])
+        if length < _LONG_FORM or (count > 1 and data[body] == 0):
+            raise DerError("length not minimal")
+        body += count
+    if body + length > limit:
+        raise DerError("runs over its container")
+    return Element(tag, start, body, body + length)
+
+
+def children(data: bytes, parent: Element) -> Iterator[Element]:
+    """Yield the elements inside a constructed element, exactly filling it."""
+    at = parent.body
+    while at < parent.end:
+        child = element_at(data, at, parent.end)
+        yield child
+        at = child.end
+
+
+def encode(tag: int, body: bytes) -> bytes:
+    """Return tag, minimal length and body."""
+    size = len(body)
+    if size < _LONG_FORM:
+        return bytes((tag, size)) + body
+    octets = size.to_bytes((size.bit_length() + 7) // 8)
+    return bytes((tag, _LONG_FORM | len(octets))) + octets + body
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateSlices:
+    """Byte-exact parts of a certificate (RFC 5280 4.1)."""
+
+    tbs: bytes
+    issuer: bytes
+    subject: bytes
+    spki: bytes
+
+
+def slice_certificate(der: bytes) -> CertificateSlices:
+    """
+    Cut a certificate into its parts.
+
+    Raises:
+        DerError: not the outer shape of a certificate, or octets follow it.
+    """
+    outer = element_at(der, 0, len(der))
+    if outer.tag != SEQUENCE or outer.end != len(der):
+        raise DerError("not one SEQUENCE")
+    tbs = element_at(der, outer.body, outer.end)
+    fields = list(children(der, tbs))
+    if fields and fields[0].tag == _VERSION:
+        fields = fields[1:]
+    if len(fields) < 6:  # noqa: PLR2004 - serial, algorithm, issuer, validity, subject, key
+        raise DerError("fields missing")
+    issuer, subject, spki = fields[2], fields[4], fields[5]
+    if fields[-1].tag == _EXTENSIONS:
+        block = element_at(der, fields[-1].body, fields[-1].end)
+        if block.body == block.end:
+            raise DerError("extensions without an element")
+    return CertificateSlices(
+        tbs=der[tbs.start : tbs.end],
+        issuer=der[issuer.start : issuer.end],
+        subject=der[subject.start : subject.end],
+        spki=der[spki.start : spki.end],
+    )
+
+
+def without_explicit_ca_false(der: bytes) -> bytes | None:
+    """
+    Return the certificate with `BasicConstraints { cA FALSE }` re-encoded as DER wants it, or None.
+
+    Real contract leaves write the default value explicitly (`30 03 01 01 00`). The result serves
+    only to read the extensions with the strict parser; its signature no longer fits.
+    """
+    outer = element_at(der, 0, len(der))
+    parts = list(children(der, outer))
+    fields = list(children(der, parts[0]))
+    if not fields or fields[-1].tag != _EXTENSIONS:
+        return None
+    block = element_at(der, fields[-1].body, fields[-1].end)
+    repaired = [
+        _repaired(der[extension.start : extension.end]) for extension in children(der, block)
+    ]
+    if not any(changed for _, changed in repaired):
+        return None
+    extensions = encode(_EXTENSIONS, encode(SEQUENCE, b"".join(body for body, _ in repaired)))
+    tbs = encode(SEQUENCE, der[parts[0].body : fields[-1].start] + extensions)
+    return encode(SEQUENCE, tbs + der[parts[0].end : outer.end])
+
+
+def _repaired(extension: bytes) -> tuple[bytes, bool]:
+    whole = element_at(extension, 0, len(extension))
+    body = extension[whole.body : whole.end]
+    if not (body.startswith(OID_BASIC_CONSTRAINTS) and body.endswith(_EXPLICIT_CA_FALSE)):
+        return extension, False
+    return encode(SEQUENCE, body.removesuffix(_EXPLICIT_CA_FALSE) + _EMPTY_SEQUENCE), True

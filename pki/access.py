@@ -1,0 +1,213 @@
+"""Who may do what: one table, asked inside the verbs; an empty list denies."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, Literal
+
+from pki import audit
+from pki.errors import BadInput, NotAllowed, NotFound, Unauthenticated
+from pki.ids import OperatorId, ProviderId, Wmi, quote
+from pki.model import Client, Party, Principal, Role
+from pki.pkix.profiles import Kind
+from pki.ports import Deployment, Transaction
+
+TOKEN_PREFIX: Final = "pnc_"  # noqa: S105 - marks our tokens for secret scanners
+_PARTY: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9*._-]{0,34}[A-Za-z0-9])?", re.ASCII)
+
+
+class Action(StrEnum):
+    """What a verb does, as the permission table names it."""
+
+    ISSUE_SECC = "issue_secc"
+    ISSUE_CONTRACT = "issue_contract"
+    ISSUE_OEM = "issue_oem"
+    ISSUE_CPS = "issue_cps"
+    ISSUE_OCSP = "issue_ocsp"
+    REVOKE = "revoke"
+    VALIDATE = "validate"
+    AUTHORIZE = "authorize"
+    READ_CERTIFICATES = "read_certificates"
+    KEEP_CONTRACTS = "keep_contracts"
+    KEEP_PARTIES = "keep_parties"
+    KEEP_TRUST = "keep_trust"
+    KEEP_CLIENTS = "keep_clients"
+    KEEP_HIERARCHY = "keep_hierarchy"
+    READ_AUDIT = "read_audit"
+    READ_METRICS = "read_metrics"
+
+
+_SUBSCRIBERS: Final = frozenset((Role.CPO, Role.EMSP, Role.OEM, Role.CPS))
+
+GRANTS: Final[Mapping[Action, frozenset[Role]]] = {
+    Action.ISSUE_SECC: frozenset((Role.CPO,)),
+    Action.ISSUE_CONTRACT: frozenset((Role.EMSP,)),
+    Action.ISSUE_OEM: frozenset((Role.OEM,)),
+    Action.ISSUE_CPS: frozenset((Role.CPS,)),
+    Action.ISSUE_OCSP: frozenset(),
+    Action.REVOKE: _SUBSCRIBERS,
+    Action.VALIDATE: frozenset((Role.CPO, Role.EMSP)),
+    Action.AUTHORIZE: frozenset((Role.CPO,)),
+    Action.READ_CERTIFICATES: _SUBSCRIBERS | {Role.AUDITOR},
+    Action.KEEP_CONTRACTS: frozenset((Role.EMSP,)),
+    Action.KEEP_PARTIES: frozenset(),
+    Action.KEEP_TRUST: frozenset(),
+    Action.KEEP_CLIENTS: frozenset(),
+    Action.KEEP_HIERARCHY: frozenset(),
+    Action.READ_AUDIT: frozenset((Role.AUDITOR,)),
+    Action.READ_METRICS: frozenset((Role.AUDITOR,)),
+}
+"""An administrator may do everything; nobody else anything that is not listed."""
+
+ISSUE_ACTIONS: Final[Mapping[Kind, Action]] = {
+    Kind.SECC: Action.ISSUE_SECC,
+    Kind.PE_SECC: Action.ISSUE_SECC,
+    Kind.CONTRACT: Action.ISSUE_CONTRACT,
+    Kind.OEM: Action.ISSUE_OEM,
+    Kind.VEHICLE: Action.ISSUE_OEM,
+    Kind.CPS: Action.ISSUE_CPS,
+    Kind.OCSP: Action.ISSUE_OCSP,
+}
+
+
+def require(principal: Principal, action: Action, party: str | None = None) -> None:
+    """
+    Return if `principal` may do `action`, for `party` where one is named.
+
+    Raises:
+        NotAllowed: `role_not_allowed`, `party_not_allowed`.
+    """
+    if principal.role is Role.ADMIN:
+        return
+    if principal.role not in GRANTS[action]:
+        raise NotAllowed("role_not_allowed", f"The role {principal.role.value} may not {action}.")
+    if party is not None and principal.role in _SUBSCRIBERS and party not in principal.parties:
+        raise NotAllowed("party_not_allowed", f"This client may not act for {party}.")
+
+
+def visible_owner(principal: Principal) -> tuple[str, ...] | None:
+    """Return the owners whose objects the caller may see; None means all."""
+    return None if principal.role in (Role.ADMIN, Role.AUDITOR) else principal.parties
+
+
+def party_id(role: Role, text: str) -> str:
+    """
+    Return the canonical identifier of a party of that role.
+
+    Raises:
+        BadInput: `invalid_operator_id`, `invalid_provider_id`, `invalid_wmi`, `invalid_party_id`.
+    """
+    match role:
+        case Role.CPO:
+            return OperatorId.parse(text).value
+        case Role.EMSP:
+            return ProviderId.parse(text).value
+        case Role.OEM:
+            return Wmi.parse(text).value
+        case _:
+            if not _PARTY.fullmatch(text):
+                raise BadInput("invalid_party_id", f"{quote(text)} is no party identifier.")
+            return text.upper()
+
+
+def add_client(  # noqa: PLR0913 - the columns of a client
+    deployment: Deployment,
+    principal: Principal,
+    role: Role,
+    parties: tuple[str, ...],
+    *,
+    name: str | None = None,
+    pki: Literal["own", "hosted"] | None = None,
+) -> tuple[Client, str]:
+    """
+    Register a caller and return it with its token, which is shown this once.
+
+    A party that is not registered yet is registered under `name`, or under its identifier.
+
+    Raises:
+        BadInput: `party_missing` (a subscriber role without a party), invalid identifiers.
+    """
+    require(principal, Action.KEEP_CLIENTS)
+    if role in _SUBSCRIBERS and not parties:
+        raise BadInput("party_missing", f"A {role.value} client acts for at least one party.")
+    canonical = tuple(dict.fromkeys(party_id(role, text) for text in parties))
+    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    now = deployment.clock.now()
+    client = Client(
+        client_id=f"{role.value}-{secrets.token_hex(6)}",
+        role=role,
+        parties=canonical,
+        token_hash=token_hash(token),
+        pki=pki,
+        created_at=now,
+    )
+    with deployment.store.write() as tx:
+        for party in canonical:
+            _register(tx, Party(party_id=party, role=role, name=name or party, created_at=now))
+        tx.clients.add(client)
+        audit.record(
+            tx,
+            chain=audit.ADMIN,
+            at=now,
+            actor=principal.name,
+            action="client.add",
+            subject=client.client_id,
+            details={"role": role.value, "parties": list(canonical)},
+        )
+    return client, token
+
+
+def _register(tx: Transaction, party: Party) -> None:
+    if tx.contracts.party(party.role, party.party_id) is None:
+        tx.contracts.add_party(party)
+
+
+def disable_client(deployment: Deployment, principal: Principal, client_id: str) -> None:
+    """Refuse a client's token from now on. Raises NotFound (`client_unknown`)."""
+    require(principal, Action.KEEP_CLIENTS)
+    now = deployment.clock.now()
+    with deployment.store.write() as tx:
+        if not tx.clients.disable(client_id, now):
+            raise NotFound("client_unknown", f"There is no enabled client {quote(client_id)}.")
+        audit.record(
+            tx,
+            chain=audit.ADMIN,
+            at=now,
+            actor=principal.name,
+            action="client.remove",
+            subject=client_id,
+            details={},
+        )
+
+
+def clients(deployment: Deployment, principal: Principal) -> list[Client]:
+    """Return every client, disabled ones included."""
+    require(principal, Action.KEEP_CLIENTS)
+    with deployment.store.read() as tx:
+        return tx.clients.all()
+
+
+def token_hash(token: str) -> bytes:
+    """Return what is stored of a token: SHA-256, enough for 256 random bits."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def authenticate(deployment: Deployment, token: str) -> Principal:
+    """
+    Return whose token this is.
+
+    Raises:
+        Unauthenticated: `token_invalid`.
+    """
+    wanted = token_hash(token)
+    with deployment.store.read() as tx:
+        client = tx.clients.by_token_hash(wanted)
+    known = client is not None and hmac.compare_digest(client.token_hash, wanted)
+    if client is None or not known or client.disabled_at is not None:
+        raise Unauthenticated("token_invalid", "The bearer token is not valid.")
+    return Principal(name=client.client_id, role=client.role, parties=client.parties)

@@ -1,0 +1,121 @@
+"""
+Who did what: append-only hash chains, one per issuer and one for administration.
+
+The hash of an entry covers its chain, sequence, time, actor, action, subject, details and the hash
+of
+its predecessor, as a JSON array without white space. Entries are written in the transaction of the
+change that they tell of.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pki.clock import format_time
+from pki.errors import JsonValue
+from pki.model import AuditEntry
+from pki.ports import AuditLog, Store, Transaction
+
+ADMIN: Final = "admin"
+"""The chain of everything that is not an issuer's."""
+
+GENESIS: Final = bytes(32)
+"""Stands in for the predecessor of a chain's first entry."""
+
+
+def record(  # noqa: PLR0913 - the columns of an audit row
+    tx: Transaction,
+    *,
+    chain: str,
+    at: dt.datetime,
+    actor: str,
+    action: str,
+    subject: str,
+    details: Mapping[str, JsonValue],
+) -> AuditEntry:
+    """Append one entry to a chain inside the caller's transaction."""
+    head = tx.audit.head(chain)
+    previous = head.entry_hash if head else GENESIS
+    sequence = head.sequence + 1 if head else 1
+    text = json.dumps(dict(details), sort_keys=True, separators=(",", ":"))
+    entry = AuditEntry(
+        chain=chain,
+        sequence=sequence,
+        at=at,
+        actor=actor,
+        action=action,
+        subject=subject,
+        details=text,
+        previous_hash=previous,
+        entry_hash=entry_hash(chain, sequence, at, (actor, action, subject, text), previous),
+    )
+    tx.audit.append(entry)
+    return entry
+
+
+def entry_hash(
+    chain: str, sequence: int, at: dt.datetime, told: tuple[str, str, str, str], previous: bytes
+) -> bytes:
+    """Return the SHA-256 that seals an entry; `told` is actor, action, subject, details."""
+    sealed = [chain, sequence, format_time(at), *told, previous.hex()]
+    return hashlib.sha256(json.dumps(sealed, separators=(",", ":")).encode()).digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainReport:
+    """
+    What `verify` found of one chain.
+
+    Attributes:
+        broken_at: sequence of the first entry that does not fit, or None.
+    """
+
+    chain: str
+    entries: int
+    head: bytes
+    broken_at: int | None
+    problem: str | None
+
+
+def verify(store: Store) -> list[ChainReport]:
+    """Re-compute every chain from its first entry and compare it with its stored head."""
+    with store.read() as tx:
+        heads = tx.audit.heads()
+        names = sorted(set(heads) | set(tx.audit.chains()))
+        return [_verify_chain(tx.audit, name, heads.get(name)) for name in names]
+
+
+def _verify_chain(log: AuditLog, chain: str, head: tuple[int, bytes] | None) -> ChainReport:
+    previous, count = GENESIS, 0
+    for entry in log.entries(chain):
+        problem = _problem(entry, count + 1, previous)
+        if problem:
+            return _report(chain, count, previous, problem, entry.sequence)
+        previous, count = entry.entry_hash, count + 1
+    if head is not None and head != (count, previous):
+        return _report(chain, count, previous, "entries are missing at the end", count + 1)
+    return _report(chain, count, previous, None, None)
+
+
+def _problem(entry: AuditEntry, expected: int, previous: bytes) -> str | None:
+    if entry.sequence != expected:
+        return f"entry {expected} is missing"
+    if entry.previous_hash != previous:
+        return "the link to the predecessor is broken"
+    told = (entry.actor, entry.action, entry.subject, entry.details)
+    if entry.entry_hash != entry_hash(entry.chain, entry.sequence, entry.at, told, previous):
+        return "the entry was changed"
+    return None
+
+
+def _report(
+    chain: str, entries: int, head: bytes, problem: str | None, broken_at: int | None
+) -> ChainReport:
+    return ChainReport(
+        chain=chain, entries=entries, head=head, broken_at=broken_at, problem=problem
+    )

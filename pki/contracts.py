@@ -1,0 +1,255 @@
+"""
+Contracts by their identifiers: register, change state, find.
+
+A -2 identifier is known by its 14 characters, a -20 identifier by all of it. An identifier of 14
+or 15
+characters can be read as both, so no two contracts may be registered that such a token would both
+name.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+
+from pki import access, audit
+from pki.errors import BadInput, Conflict, NotFound, PolicyViolation
+from pki.ids import Edition, Emaid, ProviderId, quote
+from pki.model import (
+    Account,
+    Contract,
+    ContractEvidence,
+    ContractState,
+    Principal,
+)
+from pki.ports import Deployment, Transaction
+
+_SHARED_LENGTHS = (14, 15)
+
+
+def add(
+    deployment: Deployment,
+    principal: Principal,
+    text: str,
+    *,
+    edition: Edition = Edition.ISO2,
+    state: ContractState = ContractState.ACTIVE,
+) -> Contract:
+    """
+    Register a contract whose certificate another PKI issued.
+
+    Raises:
+        BadInput: `invalid_emaid`.
+        PolicyViolation: `account_unknown`.
+        Conflict: `contract_exists`, `emaid_ambiguous`.
+    """
+    emaid = Emaid.parse(text, edition)
+    access.require(principal, access.Action.KEEP_CONTRACTS, emaid.provider.value)
+    now = deployment.clock.now()
+    with deployment.store.write() as tx:
+        require_account(tx, emaid.provider.value, lock=True)
+        if tx.contracts.find(edition, emaid.key) is not None:
+            raise Conflict("contract_exists", f"The contract {emaid} is registered already.")
+        _refuse_twin(tx, emaid, None)
+        return _add(tx, emaid, state, now, principal.name)
+
+
+def set_state(
+    deployment: Deployment,
+    principal: Principal,
+    text: str,
+    state: ContractState,
+    *,
+    edition: Edition = Edition.ISO2,
+) -> Contract:
+    """
+    Change the state of a contract; the next decision sees it.
+
+    Raises:
+        BadInput: `invalid_emaid`.
+        NotFound: `contract_unknown`.
+    """
+    emaid = Emaid.parse(text, edition)
+    access.require(principal, access.Action.KEEP_CONTRACTS, emaid.provider.value)
+    with deployment.store.write() as tx:
+        require_account(tx, emaid.provider.value, lock=True)
+        contract = tx.contracts.find(edition, emaid.key)
+        if contract is None:
+            raise NotFound(
+                "contract_unknown",
+                f"No contract {emaid} is registered for ISO 15118-{edition.value}.",
+                hint="`pnc contract list` shows the contracts.",
+            )
+        tx.contracts.set_state(contract.contract_id, state)
+        audit.record(
+            tx,
+            chain=audit.ADMIN,
+            at=deployment.clock.now(),
+            actor=principal.name,
+            action="contract.set",
+            subject=emaid.key,
+            details={"before": contract.state.value, "after": state.value},
+        )
+        changed = tx.contracts.get(contract.contract_id)
+    if changed is None:
+        raise NotFound("contract_unknown", f"The contract {emaid} has gone.")
+    return changed
+
+
+def search(
+    deployment: Deployment,
+    principal: Principal,
+    *,
+    provider: str | None = None,
+    after: str | None = None,
+    limit: int = 100,
+) -> list[Contract]:
+    """Return a page of contracts that the caller may see, ordered by contract id."""
+    account = ProviderId.parse(provider) if provider else None
+    access.require(
+        principal, access.Action.KEEP_CONTRACTS, account.value if account else _own(principal)
+    )
+    if account is None and access.visible_owner(principal) is not None:
+        account = ProviderId.parse(principal.parties[0])
+    with deployment.store.read() as tx:
+        return tx.contracts.search(account=account, after=after, limit=limit)
+
+
+def _own(principal: Principal) -> str | None:
+    """Return the only party a caller can mean, or refuse later by naming none."""
+    return principal.parties[0] if principal.parties else None
+
+
+def resolve(tx: Transaction, token: str, edition: Edition | None) -> ContractEvidence:
+    """
+    Find the contract that a presented identifier names.
+
+    With an edition, only identifiers of that edition count. Without one, 14 or 15 characters are
+    read
+    as -2 first and then as a whole -20 identifier; two different hits are ambiguous.
+    """
+    found: list[Contract] = []
+    for candidate in (edition,) if edition else (Edition.ISO2, Edition.ISO20):
+        try:
+            emaid = Emaid.parse(token, candidate)
+        except BadInput:
+            continue
+        contract = tx.contracts.find(candidate, emaid.key)
+        if contract is not None and contract not in found:
+            found.append(contract)
+    if not found:
+        return ContractEvidence()
+    if len(found) > 1:
+        return ContractEvidence(ambiguous=True)
+    return ContractEvidence(contract=found[0], account=tx.contracts.account(found[0].account))
+
+
+def require_account(tx: Transaction, provider: str, *, lock: bool = False) -> Account:
+    """
+    Return the eMSP account of a provider id; with `lock`, its other writers wait.
+
+    Raises:
+        PolicyViolation: `account_unknown`.
+    """
+    account = tx.contracts.account(ProviderId.parse(provider), lock=lock)
+    if account is None:
+        raise PolicyViolation(
+            "account_unknown",
+            f"There is no eMSP account for the provider {quote(provider)}.",
+            hint=f'Open one: pnc emsp add {provider} --name "…"',
+        )
+    return account
+
+
+def check_identifier(tx: Transaction, emaid: Emaid) -> None:
+    """Refuse early what `attach` would refuse. Raises Conflict (`emaid_ambiguous`)."""
+    if tx.contracts.find(emaid.edition, emaid.key) is None:
+        _refuse_twin(tx, emaid, _same_contract(tx, emaid))
+
+
+def attach(tx: Transaction, emaid: Emaid, now: dt.datetime, actor: str) -> Contract:
+    """
+    Return the contract that a new certificate belongs to, registering it where it is new.
+
+    One contract may have a -2 and a -20 certificate under the same EMAID, for a car that speaks
+    both.
+
+    Raises:
+        Conflict: `emaid_ambiguous`.
+    """
+    require_account(tx, emaid.provider.value, lock=True)
+    known = tx.contracts.find(emaid.edition, emaid.key)
+    if known is not None:
+        return known
+    same = _same_contract(tx, emaid)
+    _refuse_twin(tx, emaid, same)
+    if same is None:
+        return _add(tx, emaid, ContractState.ACTIVE, now, actor)
+    tx.contracts.add_identifier(same.contract_id, emaid)
+    return same
+
+
+def _same_contract(tx: Transaction, emaid: Emaid) -> Contract | None:
+    """Return the contract that holds the same EMAID for the other edition."""
+    if len(emaid.normalised) not in _SHARED_LENGTHS:
+        return None
+    if emaid.edition is Edition.ISO20:
+        other = tx.contracts.find(Edition.ISO2, emaid.key[:14])
+        names = {form for i in (other.identifiers if other else ()) for form in _forms(i)}
+        return other if emaid.key in names else None
+    for form in _forms(emaid):
+        found = tx.contracts.find(Edition.ISO20, form)
+        if found is not None:
+            return found
+    return None
+
+
+def _forms(emaid: Emaid) -> tuple[str, ...]:
+    """Return every spelling under which one contract's EMAID may stand in a certificate."""
+    if emaid.edition is Edition.ISO20:
+        return (emaid.key,)
+    return (emaid.normalised, emaid.key, emaid.with_check_character)
+
+
+def _refuse_twin(tx: Transaction, emaid: Emaid, same: Contract | None) -> None:
+    for other in _twins(tx, emaid):
+        if same is None or other.contract_id != same.contract_id:
+            raise Conflict(
+                "emaid_ambiguous",
+                f"A token {emaid} would also name the contract {other.identifiers[0]} "
+                f"of ISO 15118-{other.identifiers[0].edition.value}.",
+                hint="Give one of the two contracts another identifier.",
+            )
+
+
+def _twins(tx: Transaction, emaid: Emaid) -> list[Contract]:
+    """Return contracts of the other edition that some 14 or 15 characters would name as well."""
+    if emaid.edition is Edition.ISO2:
+        return tx.contracts.find_iso20_like(emaid.key)
+    if len(emaid.key) not in _SHARED_LENGTHS:
+        return []
+    other = tx.contracts.find(Edition.ISO2, emaid.key[:14])
+    return [other] if other else []
+
+
+def _add(
+    tx: Transaction, emaid: Emaid, state: ContractState, now: dt.datetime, actor: str
+) -> Contract:
+    contract = Contract(
+        contract_id=secrets.token_hex(12),
+        identifiers=(emaid,),
+        account=emaid.provider,
+        state=state,
+        created_at=now,
+    )
+    tx.contracts.add(contract)
+    audit.record(
+        tx,
+        chain=audit.ADMIN,
+        at=now,
+        actor=actor,
+        action="contract.add",
+        subject=emaid.key,
+        details={"edition": emaid.edition.value, "state": state.value},
+    )
+    return contract

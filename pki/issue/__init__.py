@@ -1,0 +1,73 @@
+"""
+Two-phase issuance: reserve, lint a twin, commit the intent, sign once, prove, commit the
+certificate.
+
+From a CSR come the public key and the CN; everything else comes from the profile, the issuer and
+the
+registration of the party. A crash anywhere leaves nothing, or an intent that `pnc list --intents`
+shows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pki import access
+from pki.issue.order import IssueRequest, place
+from pki.issue.phases import Order, carry_out, chain_of, linted_twin, twin_of, validity_end
+from pki.model import CertificateRecord, Principal
+from pki.pkix.suites import PrivateKey
+from pki.ports import Deployment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """
+    A certificate with the chain below its root, leaf first, as DER.
+
+    Attributes:
+        ignored: what the CSR asked for and did not get.
+        private_key: only where it was generated here; never stored.
+    """
+
+    record: CertificateRecord
+    chain: tuple[bytes, ...]
+    ignored: tuple[str, ...] = ()
+    private_key: PrivateKey | None = field(default=None, repr=False)
+
+
+def issue(deployment: Deployment, principal: Principal, request: IssueRequest) -> Issued:
+    """
+    Issue one leaf certificate.
+
+    Raises:
+        NotAllowed: `role_not_allowed`, `party_not_allowed`.
+        BadInput: `csr_unreadable`, `csr_signature_invalid`, `invalid_…` for a CN of another form,
+            `common_name_mismatch`, `not_after_past`.
+        NotFound: `issuer_unknown`.
+        PolicyViolation: `key_not_allowed`, `key_blocked`, `suite_mismatch`, `account_unknown`,
+            `party_unknown`, `outlives_issuer`, `validity_too_long`, `lint_failed`.
+        Conflict: `emaid_ambiguous`, `issuer_not_active`.
+        Unavailable: store or key out of reach.
+    """
+    access.require(principal, access.ISSUE_ACTIONS.get(request.kind, access.Action.KEEP_HIERARCHY))
+    placed = place(deployment, principal, request)
+    record = carry_out(deployment, principal, placed.order)
+    with deployment.store.read() as tx:
+        chain = chain_of(tx, record)
+    return Issued(
+        record=record, chain=chain, ignored=placed.ignored, private_key=placed.private_key
+    )
+
+
+__all__ = [
+    "IssueRequest",
+    "Issued",
+    "Order",
+    "carry_out",
+    "chain_of",
+    "issue",
+    "linted_twin",
+    "twin_of",
+    "validity_end",
+]

@@ -1,0 +1,262 @@
+"""From a request to an order: key, name, party, issuer and validity, each judged."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import Final
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from pki import access, contracts
+from pki.errors import BadInput, NotFound, PolicyViolation
+from pki.ids import Edition, Emaid, EvccId, Pcid, SeccId
+from pki.issue.phases import Order, spki_hash, validity_end
+from pki.model import Issuer, IssuerState, Principal, Role
+from pki.pkix import build, csr
+from pki.pkix.certificate import Certificate, load
+from pki.pkix.profiles import Kind, Profile, find
+from pki.pkix.suites import PrivateKey, PublicKey, Suite, generate
+from pki.ports import Deployment, Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueRequest:
+    """
+    What a caller asks for.
+
+    Attributes:
+        kind: a leaf kind.
+        request: CSR as DER or PEM; None to have the key generated here.
+        common_name: with a CSR, the CN that the caller demands, compared with the CSR's; without
+            one, the CN.
+        edition, suite: default -2; with a CSR its key decides and must agree.
+        issuer: name of the issuer; default the active one of that kind, edition and suite.
+        party: registered party whose name becomes O, for kinds whose CN names none (`cps`, `ocsp`).
+    """
+
+    kind: Kind
+    request: bytes | None = None
+    common_name: str | None = None
+    edition: Edition | None = None
+    suite: Suite | None = None
+    issuer: str | None = None
+    party: str | None = None
+    not_after: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """An order, and what the caller is told besides."""
+
+    order: Order
+    ignored: tuple[str, ...]
+    private_key: PrivateKey | None = field(repr=False)
+
+
+def place(deployment: Deployment, principal: Principal, request: IssueRequest) -> Placed:
+    """Judge a request and turn it into an order; errors as `pki.issue.issue` names them."""
+    asked, private_key = _key_and_name(request)
+    order = _order(deployment, principal, request, asked)
+    return Placed(order=order, ignored=asked.ignored, private_key=private_key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    public_key: PublicKey
+    suite: Suite
+    common_name: str
+    ignored: tuple[str, ...] = ()
+
+
+def _key_and_name(request: IssueRequest) -> tuple[_Asked, PrivateKey | None]:
+    if request.request is None:
+        return _generated(request)
+    parsed = csr.parse(request.request)
+    _agree(request, parsed.suite)
+    asked = _Asked(
+        public_key=parsed.public_key,
+        suite=parsed.suite,
+        common_name=parsed.common_name,
+        ignored=parsed.ignored,
+    )
+    return asked, None
+
+
+def _generated(request: IssueRequest) -> tuple[_Asked, PrivateKey]:
+    if request.common_name is None:
+        raise BadInput("csr_missing", "Give a CSR, or the name to generate a key for.")
+    suite = request.suite or (Suite.P521 if request.edition is Edition.ISO20 else Suite.P256)
+    _agree(request, suite)
+    key = generate(suite)
+    return (
+        _Asked(public_key=key.public_key(), suite=suite, common_name=request.common_name),
+        key,
+    )
+
+
+def _agree(request: IssueRequest, suite: Suite) -> None:
+    edition = request.edition or suite.edition
+    if edition is not suite.edition or request.suite not in (None, suite):
+        raise PolicyViolation(
+            "suite_mismatch",
+            f"The key is {suite.value}, which ISO 15118-{suite.edition.value} uses; "
+            f"asked for was edition {edition.value}"
+            + (f", suite {request.suite.value}." if request.suite else "."),
+            hint="Give the edition and suite that fit the key of the CSR.",
+        )
+
+
+def _order(
+    deployment: Deployment, principal: Principal, request: IssueRequest, asked: _Asked
+) -> Order:
+    with deployment.store.read() as tx:
+        issuer, profile = _issuer(tx, request, asked.suite)
+        if request.kind is Kind.VEHICLE and profile.edition is not Edition.ISO20:
+            raise PolicyViolation("suite_mismatch", "Vehicle certificates exist in -20 only.")
+        common_name = _common_name(request, profile, asked)
+        owner = _owner(profile, common_name, principal, request.party)
+        access.require(principal, access.ISSUE_ACTIONS[request.kind], owner or None)
+        organization = _organization(tx, profile.kind, owner, issuer)
+        _check_key(tx, asked.public_key)
+        if profile.kind is Kind.CONTRACT:
+            contracts.check_identifier(tx, Emaid.parse(common_name, profile.edition))
+    certificate = load(issuer.certificate)
+    now = deployment.clock.now()
+    return Order(
+        profile=profile,
+        issuer=issuer,
+        issuer_certificate=certificate,
+        public_key=asked.public_key,
+        suite=asked.suite,
+        subject=build.subject_name(
+            profile,
+            common_name=common_name,
+            organization=organization,
+            country=_attribute(certificate, NameOID.COUNTRY_NAME),
+        ),
+        common_name=common_name,
+        owner=owner,
+        not_before=now,
+        not_after=validity_end(profile, certificate, now, request.not_after),
+    )
+
+
+def _issuer(tx: Transaction, request: IssueRequest, suite: Suite) -> tuple[Issuer, Profile]:
+    if request.issuer is not None:
+        named = tx.issuers.active(request.issuer)
+        if named is None:
+            raise NotFound(
+                "issuer_unknown",
+                f"There is no active issuer {request.issuer}.",
+                hint="`pnc issuer list` shows them.",
+            )
+        kind = Kind.PE_SECC if _is_private(request.kind, named) else request.kind
+        profile = find(kind, suite.edition)
+        if named.kind not in profile.issued_by or named.suite is not suite:
+            raise PolicyViolation(
+                "issuer_not_fitting",
+                f"{named.name} is a {named.kind.value} with {named.suite.value}; it does not "
+                f"issue {request.kind.value} certificates for {suite.value} keys.",
+            )
+        return named, profile
+    profile = find(request.kind, suite.edition)
+    fitting = [
+        issuer
+        for issuer in tx.issuers.all()
+        if issuer.state is IssuerState.ACTIVE
+        and issuer.kind in profile.issued_by
+        and issuer.suite is suite
+    ]
+    if not fitting:
+        raise NotFound(
+            "issuer_unknown",
+            f"No active issuer for {request.kind.value} certificates with {suite.value} keys.",
+            hint="`pnc issuer list` shows the issuers, `pnc init` makes them.",
+        )
+    return max(fitting, key=lambda issuer: (issuer.created_at, issuer.generation)), profile
+
+
+def _is_private(kind: Kind, issuer: Issuer) -> bool:
+    return kind is Kind.SECC and issuer.kind is Kind.PE_ROOT
+
+
+def _common_name(request: IssueRequest, profile: Profile, asked: _Asked) -> str:
+    written = csr.check_common_name(profile, asked.common_name)
+    if request.common_name is not None and request.request is not None:
+        demanded = csr.check_common_name(profile, request.common_name)
+        if not _same_name(profile, demanded, written):
+            raise BadInput(
+                "common_name_mismatch", f"The CSR names {written}, the request {demanded}."
+            )
+    return written
+
+
+def _same_name(profile: Profile, one: str, other: str) -> bool:
+    if profile.kind is Kind.CONTRACT:
+        return Emaid.parse(one, profile.edition) == Emaid.parse(other, profile.edition)
+    return one == other
+
+
+def _owner(profile: Profile, common_name: str, principal: Principal, party: str | None) -> str:
+    """Return the party that the CN belongs to, or the caller's where the CN names none."""
+    match profile.kind:
+        case Kind.CONTRACT:
+            return Emaid.parse(common_name, profile.edition).provider.value
+        case Kind.SECC | Kind.PE_SECC:
+            operator = SeccId.parse(common_name).operator
+            return operator.value
+        case Kind.OEM:
+            return Pcid.parse(common_name, profile.edition).wmi.value
+        case Kind.VEHICLE:
+            return EvccId.parse(common_name).wmi.value
+        case _:
+            return _named_party(principal, party)
+
+
+def _named_party(principal: Principal, party: str | None) -> str:
+    if party is not None:
+        return access.party_id(Role.CPS, party)
+    return principal.parties[0] if principal.parties else ""
+
+
+_OWNER_ROLE: Final = {
+    Kind.SECC: Role.CPO,
+    Kind.PE_SECC: Role.CPO,
+    Kind.OEM: Role.OEM,
+    Kind.VEHICLE: Role.OEM,
+    Kind.CPS: Role.CPS,
+    Kind.OCSP: Role.CPS,
+}
+
+
+def _organization(tx: Transaction, kind: Kind, owner: str, issuer: Issuer) -> str:
+    """Return the registered name that becomes O."""
+    if kind is Kind.CONTRACT:
+        return contracts.require_account(tx, owner).name
+    if not owner:
+        return _attribute(load(issuer.certificate), NameOID.ORGANIZATION_NAME) or issuer.name
+    role = _OWNER_ROLE[kind]
+    party = tx.contracts.party(role, owner)
+    if party is None:
+        raise PolicyViolation(
+            "party_unknown",
+            f"No {role.value} {owner} is registered.",
+            hint=f'Register it: pnc party add {owner} --role {role.value} --name "…"',
+        )
+    return party.name
+
+
+def _attribute(certificate: Certificate, oid: x509.ObjectIdentifier) -> str | None:
+    found = certificate.x509.subject.get_attributes_for_oid(oid)
+    return str(found[0].value) if found else None
+
+
+def _check_key(tx: Transaction, public_key: PublicKey) -> None:
+    if tx.certificates.key_blocked(spki_hash(public_key)):
+        raise PolicyViolation(
+            "key_blocked",
+            "This key is on the block list and is never certified again.",
+            hint="Make a new key and a new CSR.",
+        )

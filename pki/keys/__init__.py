@@ -1,0 +1,1 @@
+"""Private keys behind the `Signer` protocol of `pki.ports`."""

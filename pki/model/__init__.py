@@ -1,0 +1,93 @@
+"""The frozen values that store, verbs and web share."""
+
+from __future__ import annotations
+
+from pki.model.audit import (
+    AuditEntry,
+)
+from pki.model.certificates import (
+    CertificateRecord,
+    Intent,
+    IntentState,
+    Issuer,
+    IssuerState,
+    Reason,
+    Revocation,
+)
+from pki.model.contracts import (
+    Contract,
+    ContractState,
+)
+from pki.model.decisions import (
+    EMAID_TOKEN_TYPE,
+    Accepted,
+    CertificateStatus,
+    Check,
+    ContractCheck,
+    ContractEvidence,
+    Decision,
+    DecisionPolicy,
+    DecisionRecord,
+    Evidence,
+    Fault,
+    HashData,
+    PathStatus,
+    Rejected,
+    Status,
+    Verdict,
+)
+from pki.model.people import (
+    Account,
+    Client,
+    Party,
+    Principal,
+    Role,
+)
+from pki.model.trust import (
+    Anchor,
+    Domain,
+    OwnIssuer,
+    StatusRule,
+    Trust,
+    TrustAnchor,
+)
+
+__all__ = [
+    "EMAID_TOKEN_TYPE",
+    "Accepted",
+    "Account",
+    "Anchor",
+    "AuditEntry",
+    "CertificateRecord",
+    "CertificateStatus",
+    "Check",
+    "Client",
+    "Contract",
+    "ContractCheck",
+    "ContractEvidence",
+    "ContractState",
+    "Decision",
+    "DecisionPolicy",
+    "DecisionRecord",
+    "Domain",
+    "Evidence",
+    "Fault",
+    "HashData",
+    "Intent",
+    "IntentState",
+    "Issuer",
+    "IssuerState",
+    "OwnIssuer",
+    "Party",
+    "PathStatus",
+    "Principal",
+    "Reason",
+    "Rejected",
+    "Revocation",
+    "Role",
+    "Status",
+    "StatusRule",
+    "Trust",
+    "TrustAnchor",
+    "Verdict",
+]

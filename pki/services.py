@@ -1,0 +1,140 @@
+"""The only wiring: settings in, everything that verbs need out."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pki.clock import Clock, SystemClock
+from pki.errors import Unavailable
+from pki.keys.files import FileKeys
+from pki.model import IssuerState
+from pki.ports import Deployment
+from pki.settings import MIN_PASSPHRASE, Settings
+from pki.store.db import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """
+    One running installation.
+
+    Attributes:
+        warnings: what weakens it, to be shown loudly at every start.
+    """
+
+    settings: Settings
+    deployment: Deployment
+    database: Database
+    warnings: tuple[str, ...]
+
+    def close(self) -> None:
+        """Give back database connections."""
+        self.database.close()
+
+
+def build(settings: Settings, *, clock: Clock | None = None) -> Services:
+    """
+    Wire an installation; touches neither the database nor a CA key.
+
+    Raises:
+        Unavailable: `key_unavailable` where the passphrase cannot be read.
+    """
+    database = Database(settings.database_url)
+    deployment = Deployment(
+        store=database,
+        keys=FileKeys(settings.home / "keys", _passphrase(settings)),
+        clock=clock or SystemClock(),
+        public_url=settings.public_url,
+        demo=settings.demo,
+    )
+    return Services(
+        settings=settings,
+        deployment=deployment,
+        database=database,
+        warnings=_warnings(settings),
+    )
+
+
+def check_start(services: Services) -> None:
+    """
+    Refuse to start what must not run.
+
+    Raises:
+        Unavailable: `store_unavailable`, `demo_key` (a demo hierarchy in production mode).
+    """
+    services.deployment.store.ping()
+    if services.settings.demo:
+        return
+    with services.deployment.store.read() as tx:
+        demo = [i.issuer_id for i in tx.issuers.all() if i.demo and i.state is not _RETIRED]
+    if demo:
+        raise Unavailable(
+            "demo_key",
+            f"{len(demo)} issuers hold demo keys ({', '.join(demo[:3])}, …); "
+            "production mode refuses them.",
+            hint="Start with an empty home and a hierarchy file of your own.",
+        )
+
+
+_RETIRED = IssuerState.RETIRED
+
+
+def _warnings(settings: Settings) -> tuple[str, ...]:
+    if settings.demo:
+        return ("DEMO MODE: keys and tokens of this installation protect nothing.",)
+    return (
+        "CA keys lie in encrypted files on this host, not in hardware.",
+        "One person alone can issue, revoke and change trust (approvals.required = 0).",
+    )
+
+
+def _passphrase(settings: Settings) -> bytes:
+    if settings.passphrase_file is None:
+        return _demo_passphrase(settings.home / "keys" / "passphrase")
+    phrase = _read(settings.passphrase_file)
+    if len(phrase) < MIN_PASSPHRASE:
+        raise Unavailable(
+            "key_unavailable", f"The key passphrase is shorter than {MIN_PASSPHRASE} octets."
+        )
+    return phrase
+
+
+def _demo_passphrase(path: Path) -> bytes:
+    """Return the passphrase that a demo keeps beside its keys, made on first use."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _once(path, lambda: secrets.token_urlsafe(24).encode())
+    except OSError as error:
+        raise Unavailable("key_unavailable", f"{path.parent} cannot be written.") from error
+    return _read(path)
+
+
+def _once(path: Path, make: Callable[[], bytes]) -> None:
+    """Create a file with made content unless it exists; complete or absent after a crash."""
+    if path.exists():
+        return
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(make())
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        pass  # another process was first; its passphrase counts
+    finally:
+        temporary.unlink()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes().strip()
+    except OSError as error:
+        raise Unavailable(
+            "key_unavailable", f"The passphrase file {path} cannot be read."
+        ) from error

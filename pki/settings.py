@@ -1,0 +1,199 @@
+"""
+Settings of one installation: `$PNC_HOME/pnc.toml`, overridden by the environment.
+
+Every fault is reported at once, unknown keys are refused. The standard's own values are no
+settings.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from pki.errors import BadInput
+
+FILE_NAME: Final = "pnc.toml"
+DEFAULT_HOME: Final = "var"
+MIN_PASSPHRASE: Final = 12
+
+
+class Mode(StrEnum):
+    """`demo` hands out keys and tokens; `production` refuses whatever came from a demo."""
+
+    DEMO = "demo"
+    PRODUCTION = "production"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """
+    One installation.
+
+    Attributes:
+        home: directory of state, keys and logs.
+        public_url: address under which relying parties reach this service; stands in certificates.
+        approvals_required: 0 until two-person control is built; any other value is refused.
+        passphrase_file: passphrase of the key files; required in production mode.
+    """
+
+    home: Path
+    mode: Mode
+    database_url: str
+    public_url: str
+    approvals_required: int
+    passphrase_file: Path | None
+    host: str
+    port: int
+    workers: int
+
+    @property
+    def demo(self) -> bool:
+        """Tell whether this is a demo installation."""
+        return self.mode is Mode.DEMO
+
+
+_KEYS: Final[Mapping[str, type]] = {
+    "mode": str,
+    "database_url": str,
+    "public_url": str,
+    "approvals.required": int,
+    "keys.passphrase_file": str,
+    "serve.host": str,
+    "serve.port": int,
+    "serve.workers": int,
+}
+_ENVIRONMENT: Final = {
+    "PNC_MODE": "mode",
+    "PNC_DATABASE_URL": "database_url",
+    "PNC_PUBLIC_URL": "public_url",
+    "PNC_KEY_PASSPHRASE_FILE": "keys.passphrase_file",
+}
+_URL: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(?:/[A-Za-z0-9._~\-]+)*", re.ASCII)
+_MAX_URL: Final = 60  # each octet stands in every certificate
+_DATABASES: Final = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
+
+
+def load(environment: Mapping[str, str], home: Path | None = None) -> Settings:
+    """
+    Read the settings of a home directory.
+
+    Args:
+        environment: usually `os.environ`.
+        home: overrides `PNC_HOME`; default `var`.
+
+    Raises:
+        BadInput: `invalid_settings`, with every fault in `data["faults"]`.
+    """
+    where = (home or Path(environment.get("PNC_HOME") or DEFAULT_HOME)).expanduser().absolute()
+    faults: list[str] = []
+    values = _file_values(where / FILE_NAME, faults)
+    for name, key in _ENVIRONMENT.items():
+        if environment.get(name):
+            values[key] = environment[name]
+    settings = _settings(where, values, faults)
+    if faults:
+        raise BadInput(
+            "invalid_settings",
+            f"The settings have {len(faults)} faults: " + "; ".join(faults) + ".",
+            hint=f"Correct them in {where / FILE_NAME} or in the environment.",
+            data={"faults": faults},
+        )
+    return settings
+
+
+def _file_values(path: Path, faults: list[str]) -> dict[str, object]:
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        faults.append(f"{path.name} cannot be read: {error}")
+        return {}
+    values: dict[str, object] = {}
+    for key, value in document.items():
+        if isinstance(value, dict):
+            values.update({f"{key}.{inner}": item for inner, item in value.items()})
+        else:
+            values[key] = value
+    for key in [key for key in values if key not in _KEYS]:
+        faults.append(f"unknown key {key}")
+        del values[key]
+    for key in [k for k, v in values.items() if type(v) is not _KEYS[k]]:
+        faults.append(f"{key} is no {_KEYS[key].__name__}")
+        del values[key]
+    return values
+
+
+def _settings(home: Path, values: Mapping[str, object], faults: list[str]) -> Settings:
+    mode = str(values.get("mode", "demo"))
+    if mode not in list(Mode):
+        faults.append(f"mode is {mode!r}, not demo or production")
+        mode = "demo"
+    port = _number(values, "serve.port", 8080, 1, 65535, faults)
+    host = str(values.get("serve.host", "127.0.0.1"))
+    public_url = str(values.get("public_url", f"http://{host}:{port}")).rstrip("/")
+    if not _URL.fullmatch(public_url) or len(public_url) > _MAX_URL:
+        faults.append(f"public_url is no http(s) address of at most {_MAX_URL} characters")
+    database = str(values.get("database_url", f"sqlite:///{home / 'pnc.db'}"))
+    if not database.startswith(_DATABASES):
+        faults.append("database_url begins with none of " + ", ".join(_DATABASES))
+    approvals = _number(values, "approvals.required", 0, 0, 9, faults)
+    if approvals > 0:
+        faults.append("approvals.required is above 0, but two-person control is not built yet")
+    passphrase = values.get("keys.passphrase_file")
+    if passphrase is None and mode == Mode.PRODUCTION:
+        faults.append("keys.passphrase_file (PNC_KEY_PASSPHRASE_FILE) is needed in production mode")
+    return Settings(
+        home=home,
+        mode=Mode(mode),
+        database_url=database,
+        public_url=public_url,
+        approvals_required=approvals,
+        passphrase_file=Path(str(passphrase)).expanduser() if passphrase else None,
+        host=host,
+        port=port,
+        workers=_number(values, "serve.workers", 2, 1, 64, faults),
+    )
+
+
+def _number(  # noqa: PLR0913 - name, default and bounds of one number
+    values: Mapping[str, object], key: str, default: int, low: int, high: int, faults: list[str]
+) -> int:
+    value = values.get(key, default)
+    if isinstance(value, int) and low <= value <= high:
+        return value
+    faults.append(f"{key} is not between {low} and {high}")
+    return default
+
+
+def to_toml(settings: Settings) -> str:
+    """Write settings in the form that `load` reads."""
+    lines = [
+        "# Written by `pnc serve`; the environment overrides it.",
+        f"mode = {_quoted(settings.mode.value)}",
+        f"database_url = {_quoted(settings.database_url)}",
+        f"public_url = {_quoted(settings.public_url)}",
+        "",
+        "[approvals]",
+        f"required = {settings.approvals_required}",
+    ]
+    if settings.passphrase_file:
+        lines += ["", "[keys]", f"passphrase_file = {_quoted(str(settings.passphrase_file))}"]
+    lines += [
+        "",
+        "[serve]",
+        f"host = {_quoted(settings.host)}",
+        f"port = {settings.port}",
+        f"workers = {settings.workers}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,65 @@
+"""
+The only code that uses a CA private key.
+
+It takes the id of a committed intent, never bytes: what is signed is what the store holds, and each
+intent is signed at most once (I1).
+"""
+
+from __future__ import annotations
+
+from pki import audit
+from pki.errors import Conflict, NotFound, Unavailable
+from pki.model import Intent, IntentState, Issuer, IssuerState
+from pki.pkix.profiles import Kind
+from pki.ports import Deployment
+
+_ROOTS = frozenset((Kind.V2G_ROOT, Kind.MO_ROOT, Kind.OEM_ROOT, Kind.PE_ROOT))
+
+
+def sign_intent(deployment: Deployment, intent_id: str) -> bytes:
+    """
+    Spend an open intent and return the issuer's signature over its to-be-signed bytes.
+
+    Raises:
+        NotFound: `intent_unknown`.
+        Conflict: `intent_spent`, `issuer_not_active`.
+        Unavailable: `key_unavailable`, `key_missing`, `demo_key`, `store_unavailable`.
+    """
+    intent, issuer = _spend(deployment, intent_id)
+    signer = deployment.keys.signer(issuer.key_label)
+    if signer.suite is not issuer.suite:
+        raise Unavailable("key_unavailable", f"The key of {issuer.issuer_id} is of another suite.")
+    return signer.sign(intent.tbs)
+
+
+def _spend(deployment: Deployment, intent_id: str) -> tuple[Intent, Issuer]:
+    with deployment.store.write() as tx:
+        intent = tx.intents.get(intent_id)
+        if intent is None:
+            raise NotFound("intent_unknown", f"There is no intent {intent_id}.")
+        issuer = tx.issuers.get(intent.issuer_id)
+        if issuer is None or not _may_sign(issuer, intent):
+            raise Conflict("issuer_not_active", f"The issuer {intent.issuer_id} may not sign.")
+        if issuer.demo and not deployment.demo:
+            raise Unavailable(
+                "demo_key", f"{issuer.issuer_id} holds a demo key, this is production."
+            )
+        if not tx.intents.move(intent_id, IntentState.OPEN, IntentState.SIGNING):
+            raise Conflict("intent_spent", f"The intent {intent_id} was signed or closed before.")
+        audit.record(
+            tx,
+            chain=issuer.issuer_id,
+            at=deployment.clock.now(),
+            actor=intent.requested_by,
+            action="certificate.sign",
+            subject=intent.serial.value,
+            details={"intent": intent_id},
+        )
+    return intent, issuer
+
+
+def _may_sign(issuer: Issuer, intent: Intent) -> bool:
+    if issuer.state is IssuerState.ACTIVE:
+        return True
+    own_root = intent.kind is issuer.kind and issuer.kind in _ROOTS
+    return issuer.state is IssuerState.PENDING and own_root

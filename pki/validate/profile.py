@@ -1,0 +1,150 @@
+"""
+The contract certificate profile as asked of presented chains: tolerant where real issuers differ.
+
+What merely deviates is a note; a fault is what would let another kind of certificate, a weak key
+or a
+forged identity pass (spec sections 1.2 to 1.6).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pki.errors import BadInput
+from pki.ids import Edition, Emaid
+from pki.pkix.certificate import Certificate
+from pki.pkix.path import Path
+from pki.pkix.profiles import Kind
+
+MAX_SUB_CAS: Final = {Edition.ISO2: 2, Edition.ISO20: 3}
+"""[V2G2-009]; [V2G20-1005] counts a cross certificate besides."""
+MAX_SIZE: Final = {Edition.ISO2: 800, Edition.ISO20: 1600}
+"""Octets, [V2G2-010], [V2G20-1234]: reported, not refused."""
+
+_OTHER_ROLES: Final = {"CPO": "a charger", "CPS": "a provisioning service", "OEM": "a vehicle"}
+_OCSP_SIGNING: Final = "1.3.6.1.5.5.7.3.9"
+_FORBIDDEN_LEAF_USES: Final = frozenset(
+    ("key_cert_sign", "crl_sign", "data_encipherment", "encipher_only", "decipher_only")
+)
+_SIGNATURES: Final = frozenset(
+    (
+        "1.2.840.10045.4.3.2",  # ecdsa-with-SHA256
+        "1.2.840.10045.4.3.3",  # ecdsa-with-SHA384
+        "1.2.840.10045.4.3.4",  # ecdsa-with-SHA512
+        "1.3.101.113",  # Ed448
+    )
+)
+_MAX_SERIAL_BITS: Final = 160
+_CONTRACT_ISSUERS: Final = frozenset((Kind.MO_ROOT, Kind.MO_SUB_CA1, Kind.MO_SUB_CA2))
+
+
+def emaid_of(leaf: Certificate) -> Emaid | None:
+    """Return the EMAID in the leaf's only CN; its key's suite decides the edition ([V2G2-108])."""
+    if leaf.suite is None or len(leaf.common_names) != 1:
+        return None
+    try:
+        return Emaid.parse(leaf.common_names[0], leaf.suite.edition)
+    except BadInput:
+        return None
+
+
+def wrong_role(path: Path, issuer_kind: Kind | None) -> str | None:
+    """
+    Say why the leaf is another kind of certificate, or None.
+
+    Args:
+        path: the verified path.
+        issuer_kind: kind of the leaf's issuer where it is one of our own CAs.
+    """
+    leaf = path.leaf
+    for component in leaf.domain_components:
+        if component.upper() in _OTHER_ROLES:
+            return f"its DC={component.upper()} says {_OTHER_ROLES[component.upper()]}"
+    if leaf.extended_key_usage and _OCSP_SIGNING in leaf.extended_key_usage:
+        return "it is for signing OCSP answers"
+    if issuer_kind is not None and issuer_kind not in _CONTRACT_ISSUERS:
+        return f"its issuer is a {issuer_kind.value}, which issues no contracts"
+    return None
+
+
+def fault(path: Path) -> str | None:
+    """Say what breaks the profile, or None."""
+    return _leaf_fault(path.leaf) or _path_fault(path)
+
+
+def notes(path: Path) -> tuple[str, ...]:
+    """Say what deviates from the profile without being refused."""
+    found: list[str] = []
+    for certificate in path.certificates[:-1]:
+        edition = certificate.suite.edition if certificate.suite else Edition.ISO20
+        if len(certificate.der) > MAX_SIZE[edition]:
+            size = f"{len(certificate.der)} octets, more than {MAX_SIZE[edition]}"
+            found.append(f"{certificate.subject_text} has {size}")
+    if path.leaf.key_usage is None:
+        found.append("the leaf has no keyUsage")
+    elif not path.leaf.key_usage_critical:
+        found.append("keyUsage of the leaf is not critical")
+    return tuple(found)
+
+
+def _leaf_fault(leaf: Certificate) -> str | None:
+    if leaf.version != 3:  # noqa: PLR2004 - X.509 v3
+        return f"the leaf is version {leaf.version}, not 3"
+    if len(leaf.common_names) != 1:
+        return f"the leaf has {len(leaf.common_names)} common names, not one"
+    if emaid_of(leaf) is None:
+        return "the common name of the leaf is no EMAID"
+    return _leaf_usage_fault(leaf)
+
+
+def _leaf_usage_fault(leaf: Certificate) -> str | None:
+    if leaf.extended_key_usage is not None:
+        return "the leaf has an extendedKeyUsage"
+    if leaf.key_usage is None:
+        needed = leaf.suite is not None and leaf.suite.edition is Edition.ISO20
+        return "the leaf has no keyUsage" if needed else None
+    if "digital_signature" not in leaf.key_usage:
+        return "keyUsage of the leaf lacks digitalSignature"
+    forbidden = sorted(leaf.key_usage & _FORBIDDEN_LEAF_USES)
+    return f"keyUsage of the leaf allows {', '.join(forbidden)}" if forbidden else None
+
+
+def _path_fault(path: Path) -> str | None:
+    for certificate in path.certificates:
+        found = _key_fault(certificate)
+        if found is None and certificate != path.anchor:
+            found = _signature_fault(certificate)
+        if found is not None:
+            return f"{certificate.subject_text}: {found}"
+    return _count_fault(path)
+
+
+def _key_fault(certificate: Certificate) -> str | None:
+    if certificate.suite is None:
+        return "its key is none of P-256, P-521, Ed448"
+    return None if certificate.named_curve else "its key is not encoded as a named curve"
+
+
+def _signature_fault(certificate: Certificate) -> str | None:
+    if certificate.signature_oid not in _SIGNATURES:
+        return f"it is signed with {certificate.signature_oid}"
+    if certificate.serial <= 0 or certificate.serial.bit_length() > _MAX_SERIAL_BITS:
+        return "its serial number is not a positive number of at most 20 octets"
+    return None
+
+
+def _count_fault(path: Path) -> str | None:
+    """Ask the number of sub-CAs, which only a root above them makes known ([V2G2-867])."""
+    if not _is_root(path.anchor):
+        return None
+    edition = path.leaf.suite.edition if path.leaf.suite else Edition.ISO20
+    count, most = len(path.intermediates), MAX_SUB_CAS[edition]
+    if count == 0:
+        return "a root issued the leaf directly"
+    return f"{count} sub-CAs, at most {most} are allowed" if count > most else None
+
+
+def _is_root(anchor: Certificate) -> bool:
+    """Tell a root, which limits no path (spec 1.2), from a sub-CA that was made an anchor."""
+    constraints = anchor.basic_constraints
+    return anchor.self_issued and (constraints is None or constraints.path_length is None)

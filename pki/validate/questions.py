@@ -1,0 +1,215 @@
+"""The questions of the contract decision, in the order in which they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from pki.clock import format_time
+from pki.errors import BadInput
+from pki.ids import CheckDigit, Emaid, quote
+from pki.model import EMAID_TOKEN_TYPE, ContractState, Fault, Status, StatusRule
+from pki.validate import profile
+from pki.validate.case import CONTRACT_DOMAINS, Case, anchor_domains, path_status, status_rule
+
+
+@dataclass(frozen=True, slots=True)
+class No:
+    """The answer that rejects."""
+
+    fault: Fault
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Yes:
+    """The answer that goes on; `notes` are deviations that do not refuse."""
+
+    detail: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotAsked:
+    """A question that this input or policy does not ask."""
+
+    why: str
+
+
+Answer = Yes | No | NotAsked
+Question = tuple[str, str, Callable[[Case], Answer]]
+"""Name, clause, and the function that answers."""
+
+
+def _readable(case: Case) -> Answer:
+    fault = case.presented.fault
+    if fault is not None:
+        return No(*fault)
+    count = len(case.presented.certificates)
+    deviations = tuple(d for c in case.presented.certificates for d in c.deviations)
+    what = "named by hash data" if case.presented.by_hash else "presented"
+    return Yes(f"{count} certificates {what}", deviations)
+
+
+def _path(case: Case) -> Answer:
+    if case.no_path is not None:
+        return No(Fault(case.no_path.fault.value), case.no_path.detail)
+    if case.path is None:
+        return No(Fault.NO_PATH, "there is nothing to build a path from")
+    if case.presented.by_hash and not set(case.presented.certificates) <= set(
+        case.path.certificates
+    ):
+        return No(Fault.HASH_DATA_UNKNOWN, "the hash data name certificates of different paths")
+    return Yes(" ← ".join(c.subject_text for c in case.path.certificates))
+
+
+def _role(case: Case) -> Answer:
+    if case.path is None:
+        return NotAsked("there is no path")
+    domains = anchor_domains(case)
+    if not domains & CONTRACT_DOMAINS:
+        named = ", ".join(sorted(domains))
+        return No(Fault.WRONG_ROLE, f"its path ends at an anchor that is trusted for {named} only")
+    kinds = {own.certificate: own.kind for own in case.trust.pool}
+    wrong = profile.wrong_role(case.path, kinds.get(case.path.certificates[1]))
+    return No(Fault.WRONG_ROLE, wrong) if wrong else Yes("a contract certificate")
+
+
+def _profile(case: Case) -> Answer:
+    if case.path is None:
+        return NotAsked("there is no path")
+    fault = profile.fault(case.path)
+    return (
+        No(Fault.PROFILE, fault) if fault else Yes("as the profile asks", profile.notes(case.path))
+    )
+
+
+def _begun(case: Case) -> Answer:
+    for certificate in case.path.certificates if case.path else ():
+        if certificate.not_before > case.now:
+            detail = f"{certificate.subject_text} begins at {format_time(certificate.not_before)}"
+            return No(Fault.NOT_YET_VALID, detail)
+    return Yes("every certificate of the path has begun")
+
+
+def _unexpired(case: Case) -> Answer:
+    for certificate in case.path.certificates if case.path else ():
+        if certificate.not_after < case.now:
+            detail = f"{certificate.subject_text} ended at {format_time(certificate.not_after)}"
+            return No(Fault.EXPIRED, detail)
+    return Yes("no certificate of the path has expired")
+
+
+def _emaid(case: Case) -> Answer:
+    token = case.check.token
+    if case.evidence.contract.ambiguous and case.leaf is None:
+        detail = (
+            f"{quote(token or '')} is a -2 identifier and a -20 identifier of different contracts"
+        )
+        return No(Fault.EMAID_AMBIGUOUS, detail)
+    digit = _wrong_check_digit(case)
+    if digit and case.policy.strict_check_digit:
+        return No(Fault.EMAID_MISMATCH, digit)
+    notes = (digit,) if digit else ()
+    if case.leaf is None:
+        return Yes("names at most one contract", notes)
+    if token is None:
+        return NotAsked("no EMAID was presented beside the chain")
+    if case.emaid is None or not _same(case.emaid, token):
+        return No(Fault.EMAID_MISMATCH, f"{quote(token)} against {case.emaid or 'none'}")
+    return Yes("equal after normalising", notes)
+
+
+def _wrong_check_digit(case: Case) -> str | None:
+    if case.emaid is None or case.emaid.check_digit is not CheckDigit.WRONG:
+        return None
+    return f"the check digit of {case.emaid} should be {case.emaid.check_character}"
+
+
+def _same(emaid: Emaid, token: str) -> bool:
+    try:
+        return Emaid.parse(token, emaid.edition) == emaid
+    except BadInput:
+        return False
+
+
+def _unrevoked(case: Case) -> Answer:
+    for entry in path_status(case):
+        status = entry.status
+        if status.status is Status.REVOKED:
+            when = format_time(status.revoked_at) if status.revoked_at else "an unknown time"
+            return No(
+                Fault.REVOKED, f"{entry.subject}, {status.reason or 'unspecified'}, at {when}"
+            )
+    return Yes("no certificate of the path is known as revoked")
+
+
+def _status_known(case: Case) -> Answer:
+    rule = status_rule(case)
+    below = path_status(case)[:-1]
+    for entry in below:
+        missing = entry.status.status is Status.UNKNOWN
+        if missing and (entry.status.source == "own" or rule is StatusRule.REQUIRED):
+            who = (
+                "our own CA did not issue" if entry.status.source == "own" else "nobody answers for"
+            )
+            return No(Fault.STATUS_MISSING, f"{who} {entry.subject}")
+    foreign = [entry for entry in below if entry.status.status is Status.NOT_ASKED]
+    if foreign and len(foreign) == len(below):
+        return NotAsked(f"status of foreign certificates: {rule.value}")
+    notes = (f"{len(foreign)} foreign certificates not asked",) if foreign else ()
+    return Yes("every required status is known and good", notes)
+
+
+def _contract(case: Case) -> Answer:
+    if not case.policy.ask_contract:
+        return NotAsked("no contract store at hand")
+    contract = case.evidence.contract.contract
+    if contract is None:
+        return No(Fault.CONTRACT_UNKNOWN, _unknown_contract(case))
+    fault = _CONTRACT_FAULTS.get(contract.state)
+    if fault is not None:
+        return No(fault, f"{case.emaid} is {contract.state.value}")
+    return Yes("active")
+
+
+def _unknown_contract(case: Case) -> str:
+    if case.emaid is not None:
+        return f"no contract {case.emaid} is registered for ISO 15118-{case.emaid.edition.value}"
+    if case.check.token_type != EMAID_TOKEN_TYPE:
+        return f"tokens of type {quote(case.check.token_type)} name no contract here"
+    return f"{quote(case.check.token or '')} is no contract identifier"
+
+
+def _account(case: Case) -> Answer:
+    if not case.policy.ask_contract:
+        return NotAsked("no account store at hand")
+    account = case.evidence.contract.account
+    if account is None:
+        provider = case.emaid.provider.value if case.emaid else "unknown"
+        return No(Fault.ACCOUNT_UNKNOWN, f"provider {provider}")
+    return Yes(f"{account.provider_id.value} ({account.name})")
+
+
+_CONTRACT_FAULTS: Final = {
+    ContractState.BLOCKED: Fault.CONTRACT_BLOCKED,
+    ContractState.SUSPENDED: Fault.CONTRACT_SUSPENDED,
+    ContractState.ENDED: Fault.CONTRACT_ENDED,
+}
+
+CHAIN_QUESTIONS: Final[tuple[Question, ...]] = (
+    ("readable", "RFC 5280 4.1; OCPP 2.0.1 C07.FR.06", _readable),
+    ("path", "RFC 5280 6.1; [V2G2-884], [V2G20-1001]", _path),
+    ("role", "[V2G2-925]; [V2G20-2329]", _role),
+    ("profile", "[V2G2-108]; [V2G20-2588], [V2G20-2323]", _profile),
+    ("not_yet_valid", "[V2G2-824]; [V2G20-2213]", _begun),
+    ("expired", "OCPP 2.0.1 C07.FR.15; [V2G20-2212]", _unexpired),
+)
+CONTRACT_QUESTIONS: Final[tuple[Question, ...]] = (
+    ("emaid", "[V2G2-108]; OCPP 2.0.1 C07.FR.01", _emaid),
+    ("revoked", "OCPP 2.0.1 C07.FR.05; [V2G20-2214]", _unrevoked),
+    ("status_known", "OCPP 2.0.1 C07.FR.17", _status_known),
+    ("contract", "OCPP 2.0.1 C07.FR.13", _contract),
+    ("account", "OCPP 2.0.1 C07.FR.13; [V2G20-2211]", _account),
+)

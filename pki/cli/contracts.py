@@ -1,0 +1,152 @@
+"""`pnc contract`: issue, add, set, list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from pki import contracts, render
+from pki.cli.certificates import (
+    csr_option,
+    edition_option,
+    issue_and_show,
+    out_option,
+    passphrase_option,
+    suite_option,
+)
+from pki.cli.output import (
+    HomeOption,
+    emit,
+    facts,
+    installation,
+    json_option,
+    listing,
+    operator,
+    with_errors,
+)
+from pki.clock import parse_time
+from pki.ids import Edition
+from pki.issue import IssueRequest
+from pki.model import Contract, ContractState
+from pki.pkix.profiles import Kind
+from pki.pkix.suites import Suite
+
+_STATES: Final = [state.value for state in ContractState]
+_edition_2 = click.option(
+    "--edition", type=click.Choice(["2", "20"]), default="2", show_default=True
+)
+
+
+@click.group("contract")
+def contract_group() -> None:
+    """Contracts of drivers with their eMSP."""
+
+
+@contract_group.command("issue")
+@click.option("--emaid", required=True, help="Contract identifier; becomes the CN.")
+@csr_option
+@edition_option
+@suite_option
+@click.option("--issuer", help="Name of the issuer (default: the active one that fits).")
+@click.option("--not-after", help="End of validity, such as 2027-06-30T00:00:00Z.")
+@out_option
+@passphrase_option
+@json_option
+@click.pass_obj
+@with_errors
+def contract_issue(  # noqa: PLR0913 - one parameter per option
+    home: HomeOption,
+    *,
+    emaid: str,
+    csr: Path | None,
+    edition: str | None,
+    suite: str | None,
+    issuer: str | None,
+    not_after: str | None,
+    out: Path | None,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Issue a contract certificate and register its contract."""
+    request = IssueRequest(
+        kind=Kind.CONTRACT,
+        request=csr.read_bytes() if csr else None,
+        common_name=emaid,
+        edition=Edition(edition) if edition else None,
+        suite=Suite(suite) if suite else None,
+        issuer=issuer,
+        not_after=parse_time(not_after) if not_after else None,
+    )
+    issue_and_show(home, request, out=out, passphrase_file=passphrase_file, as_json=as_json)
+
+
+@contract_group.command("add")
+@click.argument("emaid")
+@_edition_2
+@click.option("--state", type=click.Choice(_STATES), default="active", show_default=True)
+@json_option
+@click.pass_obj
+@with_errors
+def contract_add(home: HomeOption, *, emaid: str, edition: str, state: str, as_json: bool) -> None:
+    """Register a contract whose certificate another PKI issued."""
+    with installation(home) as services:
+        contract = contracts.add(
+            services.deployment,
+            operator(),
+            emaid,
+            edition=Edition(edition),
+            state=ContractState(state),
+        )
+    _show(contract, as_json=as_json)
+
+
+@contract_group.command("set")
+@click.argument("emaid")
+@click.argument("state", type=click.Choice(_STATES))
+@_edition_2
+@json_option
+@click.pass_obj
+@with_errors
+def contract_set(home: HomeOption, *, emaid: str, state: str, edition: str, as_json: bool) -> None:
+    """Change the state of a contract; the next decision sees it."""
+    with installation(home) as services:
+        contract = contracts.set_state(
+            services.deployment, operator(), emaid, ContractState(state), edition=Edition(edition)
+        )
+    _show(contract, as_json=as_json)
+
+
+@contract_group.command("list")
+@click.option("--provider", help="Contracts of this provider id only.")
+@click.option("--after", help="Contract id that ended the page before.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@json_option
+@click.pass_obj
+@with_errors
+def contract_list(
+    home: HomeOption, *, provider: str | None, after: str | None, limit: int, as_json: bool
+) -> None:
+    """List contracts, ordered by contract id."""
+    with installation(home) as services:
+        found = contracts.search(
+            services.deployment, operator(), provider=provider, after=after, limit=limit
+        )
+    rows = [
+        (", ".join(map(str, c.identifiers)), c.state.value, c.account.value, c.contract_id)
+        for c in found
+    ]
+    emit(
+        [render.contract_json(contract) for contract in found],
+        as_json=as_json,
+        table=lambda: listing(("EMAID", "state", "account", "contract id"), rows),
+    )
+
+
+def _show(contract: Contract, *, as_json: bool) -> None:
+    body = render.contract_json(contract)
+    emit(body, as_json=as_json, table=lambda: facts(body.items()))
+
+
+COMMANDS: Final = (contract_group,)

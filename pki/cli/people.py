@@ -1,0 +1,194 @@
+"""`pnc emsp`, `party`, `client`, `audit`."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import click
+
+from pki import access, audit, parties, render
+from pki.cli.output import (
+    HomeOption,
+    emit,
+    facts,
+    installation,
+    json_option,
+    listing,
+    operator,
+    with_errors,
+    yes_option,
+)
+from pki.errors import Unavailable
+from pki.model import Role
+
+_ROLES: Final = [role.value for role in Role]
+_COMPANIES: Final = ["cpo", "oem", "cps"]
+
+
+@click.group("emsp")
+def emsp_group() -> None:
+    """eMSP accounts; contracts hang under their provider id."""
+
+
+@emsp_group.command("add")
+@click.argument("provider_id")
+@click.option("--name", help="Registered name; becomes O of contract certificates.")
+@json_option
+@click.pass_obj
+@with_errors
+def emsp_add(home: HomeOption, *, provider_id: str, name: str | None, as_json: bool) -> None:
+    """Open an account, such as: pnc emsp add DE8AA --name "My Mobility"."""
+    with installation(home) as services:
+        account = parties.add_emsp(services.deployment, operator(), provider_id, name)
+    body = render.account_json(account)
+    emit(body, as_json=as_json, table=lambda: facts(body.items()))
+
+
+@emsp_group.command("list")
+@json_option
+@click.pass_obj
+@with_errors
+def emsp_list(home: HomeOption, *, as_json: bool) -> None:
+    """List the accounts."""
+    with installation(home) as services:
+        found = parties.accounts(services.deployment, operator())
+    rows = [(a.provider_id.value, a.name) for a in found]
+    emit(
+        [render.account_json(account) for account in found],
+        as_json=as_json,
+        table=lambda: listing(("provider id", "name"), rows),
+    )
+
+
+@click.group("party")
+def party_group() -> None:
+    """Registered companies; their names become O of their certificates."""
+
+
+@party_group.command("add")
+@click.argument("identifier")
+@click.option("--role", required=True, type=click.Choice(_COMPANIES))
+@click.option("--name", required=True, help="Registered name.")
+@json_option
+@click.pass_obj
+@with_errors
+def party_add(home: HomeOption, *, identifier: str, role: str, name: str, as_json: bool) -> None:
+    """Register a CPO by operator id (DE*ABC), an OEM by WMI, or a CPS by any short name."""
+    with installation(home) as services:
+        party = parties.add_party(services.deployment, operator(), Role(role), identifier, name)
+    body = render.party_json(party)
+    emit(body, as_json=as_json, table=lambda: facts(body.items()))
+
+
+@party_group.command("list")
+@json_option
+@click.pass_obj
+@with_errors
+def party_list(home: HomeOption, *, as_json: bool) -> None:
+    """List the registered companies."""
+    with installation(home) as services:
+        found = parties.parties(services.deployment, operator())
+    rows = [(p.role.value, p.party_id, p.name) for p in found]
+    emit(
+        [render.party_json(party) for party in found],
+        as_json=as_json,
+        table=lambda: listing(("role", "identifier", "name"), rows),
+    )
+
+
+@click.group("client")
+def client_group() -> None:
+    """Callers of the service and their bearer tokens."""
+
+
+@client_group.command("add")
+@click.option("--role", required=True, type=click.Choice(_ROLES))
+@click.option(
+    "--party",
+    "party_ids",
+    multiple=True,
+    help="Operator id, provider id or WMI that it may act for; may be repeated.",
+)
+@click.option("--name", help="Registered name of a party that is new (default: its identifier).")
+@click.option("--pki", type=click.Choice(["own", "hosted"]), help="eMSP: whose PKI it uses.")
+@json_option
+@click.pass_obj
+@with_errors
+def client_add(  # noqa: PLR0913 - one parameter per option
+    home: HomeOption,
+    *,
+    role: str,
+    party_ids: tuple[str, ...],
+    name: str | None,
+    pki: Literal["own", "hosted"] | None,
+    as_json: bool,
+) -> None:
+    """Register a caller and show its token, this once."""
+    with installation(home) as services:
+        client, token = access.add_client(
+            services.deployment, operator(), Role(role), party_ids, name=name, pki=pki
+        )
+    body = {**render.client_json(client), "token": token}
+    emit(body, as_json=as_json, table=lambda: facts(body.items()))
+    if not as_json:
+        click.echo("The token is not stored and cannot be shown again.")
+
+
+@client_group.command("list")
+@json_option
+@click.pass_obj
+@with_errors
+def client_list(home: HomeOption, *, as_json: bool) -> None:
+    """List the callers, disabled ones included."""
+    with installation(home) as services:
+        found = access.clients(services.deployment, operator())
+    rows = [(c.client_id, c.role.value, c.parties, c.disabled_at) for c in found]
+    emit(
+        [render.client_json(client) for client in found],
+        as_json=as_json,
+        table=lambda: listing(("client", "role", "parties", "disabled"), rows),
+    )
+
+
+@client_group.command("remove")
+@click.argument("client_id")
+@yes_option
+@json_option
+@click.pass_obj
+@with_errors
+def client_remove(home: HomeOption, *, client_id: str, yes: bool, as_json: bool) -> None:
+    """Refuse a caller's token from now on. Without --yes, nothing is changed."""
+    with installation(home) as services:
+        if yes:
+            access.disable_client(services.deployment, operator(), client_id)
+    body = {"dryRun": not yes, "clientId": client_id}
+    emit(body, as_json=as_json, table=lambda: facts(body.items()))
+    if not yes and not as_json:
+        click.echo("Nothing was changed. Add --yes to remove.")
+
+
+@click.group("audit")
+def audit_group() -> None:
+    """The hash-chained record of who did what."""
+
+
+@audit_group.command("verify")
+@json_option
+@click.pass_obj
+@with_errors
+def audit_verify(home: HomeOption, *, as_json: bool) -> None:
+    """Re-compute every chain; exit status 1 if one is broken."""
+    with installation(home) as services:
+        reports = audit.verify(services.deployment.store)
+    rows = [(r.chain, r.entries, r.problem or "intact") for r in reports]
+    broken = [report.chain for report in reports if report.problem]
+    body = {
+        "intact": not broken,
+        "chains": [render.chain_report_json(report) for report in reports],
+    }
+    emit(body, as_json=as_json, table=lambda: listing(("chain", "entries", "result"), rows))
+    if broken:
+        raise Unavailable("audit_broken", "Broken audit chains: " + ", ".join(broken) + ".")
+
+
+COMMANDS: Final = (emsp_group, party_group, client_group, audit_group)

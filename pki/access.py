@@ -90,7 +90,7 @@ def require(principal: Principal, action: Action, party: str | None = None) -> N
         raise NotAllowed("party_not_allowed", f"This client may not act for {party}.")
 
 
-def visible_owner(principal: Principal) -> tuple[str, ...] | None:
+def visible_owners(principal: Principal) -> tuple[str, ...] | None:
     """Return the owners whose objects the caller may see; None means all."""
     return None if principal.role in (Role.ADMIN, Role.AUDITOR) else principal.parties
 

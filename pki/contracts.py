@@ -106,18 +106,13 @@ def search(
 ) -> list[Contract]:
     """Return a page of contracts that the caller may see, ordered by contract id."""
     account = ProviderId.parse(provider) if provider else None
-    access.require(
-        principal, access.Action.KEEP_CONTRACTS, account.value if account else _own(principal)
-    )
-    if account is None and access.visible_owner(principal) is not None:
-        account = ProviderId.parse(principal.parties[0])
+    access.require(principal, access.Action.KEEP_CONTRACTS, account.value if account else None)
+    own = access.visible_owners(principal)
+    accounts = None if own is None else tuple(ProviderId.parse(party) for party in own)
+    if account is not None:
+        accounts = (account,)
     with deployment.store.read() as tx:
-        return tx.contracts.search(account=account, after=after, limit=limit)
-
-
-def _own(principal: Principal) -> str | None:
-    """Return the only party a caller can mean, or refuse later by naming none."""
-    return principal.parties[0] if principal.parties else None
+        return tx.contracts.search(accounts=accounts, after=after, limit=limit)
 
 
 def resolve(tx: Transaction, token: str, edition: Edition | None) -> ContractEvidence:

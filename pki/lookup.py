@@ -37,7 +37,7 @@ def find(deployment: Deployment, principal: Principal, reference: str) -> Found:
     access.require(principal, access.Action.READ_CERTIFICATES)
     with deployment.store.read() as tx:
         record = target(tx, reference)
-        owners = access.visible_owner(principal)
+        owners = access.visible_owners(principal)
         if not isinstance(record, CertificateRecord) or (
             owners is not None and record.owner not in owners
         ):
@@ -108,15 +108,13 @@ def search(  # noqa: PLR0913 - one keyword per filter
 ) -> list[CertificateRecord]:
     """Return a page of certificates that the caller may see, ordered by fingerprint."""
     access.require(principal, access.Action.READ_CERTIFICATES)
-    owners = access.visible_owner(principal)
-    if owners is not None and owner not in owners:
-        if owner is not None or not owners:
-            return []
-        owner = owners[0]
+    owners = access.visible_owners(principal)
+    if owner is not None:
+        owners = (owner,) if owners is None or owner in owners else ()
     with deployment.store.read() as tx:
         return tx.certificates.search(
             kind=kind,
-            owner=owner,
+            owners=owners,
             issuer_id=issuer_id,
             common_name=common_name,
             after=after,

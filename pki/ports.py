@@ -100,13 +100,16 @@ class Certificates(Protocol):
         self,
         *,
         kind: Kind | None = None,
-        owner: str | None = None,
+        owners: tuple[str, ...] | None = None,
         issuer_id: str | None = None,
         common_name: str | None = None,
         after: Fingerprint | None = None,
         limit: int = 100,
     ) -> list[CertificateRecord]:
         """Return a page ordered by fingerprint, beginning behind `after`."""
+
+    def count(self, issuer_id: str) -> int:
+        """Return how many certificates an issuer issued."""
 
     def revoke(self, revocation: Revocation) -> None:
         """Store a revocation. Raises Conflict (`already_revoked`)."""
@@ -160,7 +163,11 @@ class Contracts(Protocol):
     def set_state(self, contract_id: str, state: ContractState) -> None: ...
 
     def search(
-        self, *, account: ProviderId | None = None, after: str | None = None, limit: int = 100
+        self,
+        *,
+        accounts: tuple[ProviderId, ...] | None = None,
+        after: str | None = None,
+        limit: int = 100,
     ) -> list[Contract]:
         """Return a page ordered by contract id, beginning behind `after`."""
 

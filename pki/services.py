@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pki.clock import Clock, SystemClock
@@ -37,16 +38,11 @@ class Services:
 
 
 def build(settings: Settings, *, clock: Clock | None = None) -> Services:
-    """
-    Wire an installation; touches neither the database nor a CA key.
-
-    Raises:
-        Unavailable: `key_unavailable` where the passphrase cannot be read.
-    """
+    """Wire an installation; touches neither the database nor a key."""
     database = Database(settings.database_url)
     deployment = Deployment(
         store=database,
-        keys=FileKeys(settings.home / "keys", _passphrase(settings)),
+        keys=FileKeys(settings.home / "keys", partial(_passphrase, settings)),
         clock=clock or SystemClock(),
         public_url=settings.public_url,
         demo=settings.demo,
@@ -64,9 +60,11 @@ def check_start(services: Services) -> None:
     Refuse to start what must not run.
 
     Raises:
-        Unavailable: `store_unavailable`, `demo_key` (a demo hierarchy in production mode).
+        Unavailable: `store_unavailable`, `key_unavailable` (no passphrase), `demo_key` (a demo
+            hierarchy in production mode).
     """
     services.deployment.store.ping()
+    _passphrase(services.settings)
     if services.settings.demo:
         return
     with services.deployment.store.read() as tx:

@@ -8,7 +8,7 @@ KIND          PATH
 contract-ids  a JSON file of format contract-id/1, or a folder that holds contract_ids.json
 malformed     a folder with manifest.json (certificates, CSRs and PEM; other inputs are skipped)
 
-Prints the ids that failed and closes with `N passed, N failed, N skipped`; exit status 1 if any failed.
+Prints the ids that failed and closes with `N passed, N failed, N skipped`; exits 1 if any failed.
 """
 
 from __future__ import annotations
@@ -84,12 +84,13 @@ def _expect(case: str, wanted: object, seen: object) -> Outcome:
     return Outcome(case, "passed" if good else "failed", f"wanted {wanted!r}, got {seen!r}")
 
 
-# --- contract-id/1 ---------------------------------------------------------------------------------
+# --- contract-id/1 -----------------------------------------------------------------------------
 
 
 def contract_ids(path: Path) -> Iterator[Outcome]:
     """Judge identifiers, comparisons and conversions."""
-    document = json.loads((path / "contract_ids.json" if path.is_dir() else path).read_text("utf-8"))
+    file = path / "contract_ids.json" if path.is_dir() else path
+    document = json.loads(file.read_text("utf-8"))
     for entry in document.get("contract_ids", []):
         yield _contract_id(entry)
     for entry in document.get("same_contract", []):
@@ -110,7 +111,7 @@ def _contract_id(entry: dict[str, Any]) -> Outcome:
     try:
         emaid = Emaid.parse(entry["input"], Edition.ISO2)
     except BadInput:
-        return _expect(entry["id"], entry["valid_syntax"], False)  # noqa: FBT003 - a seen value
+        return _expect(entry["id"], entry["valid_syntax"], False)
     seen: dict[str, object] = {
         "valid_syntax": True,
         "canonical_14": emaid.key,
@@ -137,7 +138,7 @@ def _din(entry: dict[str, Any]) -> Outcome:
     return _expect(entry["id"], wanted, {name: seen[name] for name in wanted})
 
 
-# --- malformed -------------------------------------------------------------------------------------
+# --- malformed ---------------------------------------------------------------------------------
 
 Judge = Callable[[bytes, str], tuple[bool, str]]
 """Take a file's octets and its encoding; say whether it was accepted, and what was seen."""

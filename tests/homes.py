@@ -47,6 +47,7 @@ def opened(
 
 def make_home(home: Path, *names: str, database_url: str | None = None) -> None:
     """Make a PKI with the named CAs, and the eMSP account `DEMOA`."""
+    home.mkdir(parents=True, exist_ok=True)
     with opened(home, database_url=database_url) as services:
         services.database.migrate()
         hierarchy.create(services.deployment, ADMIN, demo_plans(*names))

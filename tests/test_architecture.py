@@ -90,7 +90,7 @@ def _part(module: str) -> str:
 
 BELOW_2 = {*LAYER_0, *LAYER_1, *LAYER_1B}
 ALLOWED: dict[str, set[str]] = {
-    **dict.fromkeys((*LAYER_0, *LAYER_1), set(LAYER_0)),
+    **{part: set(LAYER_0) for part in (*LAYER_0, *LAYER_1)},
     **dict.fromkeys((*LAYER_1B, *LAYER_2, "settings"), BELOW_2),
     **{verb: BELOW_2 | others for verb, others in VERBS.items()},
     "services": {*BELOW_2, *LAYER_2, *VERBS, *LAYER_4},

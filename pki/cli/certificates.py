@@ -278,12 +278,13 @@ def list_command(  # noqa: PLR0913 - one parameter per option
             after=Fingerprint.parse(after) if after else None,
             limit=limit,
         )
+        issuers = lookup.issuers(services.deployment)
     rows = [
         (r.serial, r.kind.value, r.subject, f"{r.not_after:%Y-%m-%d}", r.fingerprint.value[:16])
         for r in records
     ]
     emit(
-        [render.certificate_json(record, (record.der,)) for record in records],
+        render.certificates_json(records, issuers),
         as_json=as_json,
         table=lambda: listing(("serial", "kind", "subject", "until", "fingerprint"), rows),
     )
@@ -324,9 +325,9 @@ def export_command(
         out.write_bytes(data)
     if as_json:
         body = {**render.found_json(found), "file": str(out) if out else None}
-        emit(body, as_json=True, table=str)
+        emit(body, as_json=True, table=lambda: "")
     elif out is None:
-        click.get_binary_stream("stdout").write(data)
+        click.echo(data, nl=False)
     else:
         click.echo(f"Wrote {out}.")
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -53,18 +54,18 @@ class FileKeys:
 
     Args:
         directory: made on first use.
-        passphrase: encrypts every key; at least 12 octets.
+        passphrase: gives the passphrase that encrypts every key, when a key is first used.
     """
 
     directory: Path
-    passphrase: bytes = field(repr=False)
+    passphrase: Callable[[], bytes] = field(repr=False)
     _held: dict[str, FileSigner] = field(default_factory=dict, repr=False)
 
     def create(self, label: str, suite: Suite) -> FileSigner:
         """Make and keep a key. Raises Conflict (`key_exists`), Unavailable (`key_unavailable`)."""
         path = self._path(label)
         key = generate(suite)
-        encryption = BestAvailableEncryption(self.passphrase)
+        encryption = BestAvailableEncryption(self.passphrase())
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -85,7 +86,7 @@ class FileKeys:
     def _load(self, label: str) -> FileSigner:
         path = self._path(label)
         try:
-            key = load_pem_private_key(path.read_bytes(), self.passphrase)
+            key = load_pem_private_key(path.read_bytes(), self.passphrase())
         except FileNotFoundError as error:
             raise Unavailable("key_missing", f"There is no key called {label}.") from error
         except (OSError, ValueError, TypeError) as error:

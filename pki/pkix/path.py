@@ -209,12 +209,8 @@ def _translated(error: crypto.X509StoreContextError, path: tuple[Certificate, ..
     fault = _OPENSSL_FAULTS.get(number, PathFault.PROFILE)
     if fault is PathFault.NO_PATH and _names_meet(path):
         fault = PathFault.SIGNATURE_INVALID  # the key identifiers disagree: a twin of the issuer
-    return NoPath(
-        fault=fault, detail=f"{culprit.subject_text}: {text}", certificate=culprit
-    )
+    return NoPath(fault=fault, detail=f"{culprit.subject_text}: {text}", certificate=culprit)
 
 
 def _names_meet(path: tuple[Certificate, ...]) -> bool:
-    return any(
-        _key_ids_differ(child, issuer) for child, issuer in pairwise(path)
-    )
+    return any(_key_ids_differ(child, issuer) for child, issuer in pairwise(path))

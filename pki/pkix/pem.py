@@ -35,15 +35,16 @@ def certificates(text: str, *, limit: int) -> tuple[bytes, ...]:
 
 def one(data: bytes, label: str) -> bytes:
     """
-    Return the DER of the only block of `data`, whose label ends in `label`; DER passes through.
+    Return the DER of the only block of `data`, which bears `label` or `NEW label`; DER passes.
 
     Raises:
         BadInput: `unreadable`.
     """
     if data[:1] == b"\x30":
         return data
-    blocks = _BLOCK.findall(data.decode("ascii", "replace"))
-    if len(blocks) != 1 or not blocks[0][0].endswith(label):
+    text = data.decode("ascii", "replace")
+    blocks = _BLOCK.findall(text)
+    if len(blocks) != 1 or text.count(_BEGIN) != 1 or blocks[0][0] not in (label, f"NEW {label}"):
         raise BadInput("unreadable", f"Expected one {label} as PEM or DER.")
     return _decode(blocks[0][1])
 

@@ -114,7 +114,7 @@ def _emaid(case: Case) -> Answer:
     notes = (digit,) if digit else ()
     if case.leaf is None:
         return Yes("names at most one contract", notes)
-    if token is None:
+    if token is None or case.check.token_type != EMAID_TOKEN_TYPE:
         return NotAsked("no EMAID was presented beside the chain")
     if case.emaid is None or not _same(case.emaid, token):
         return No(Fault.EMAID_MISMATCH, f"{quote(token)} against {case.emaid or 'none'}")
@@ -135,6 +135,8 @@ def _same(emaid: Emaid, token: str) -> bool:
 
 
 def _unrevoked(case: Case) -> Answer:
+    if case.path is None:
+        return NotAsked(_NO_CHAIN)
     for entry in path_status(case):
         status = entry.status
         if status.status is Status.REVOKED:
@@ -146,6 +148,8 @@ def _unrevoked(case: Case) -> Answer:
 
 
 def _status_known(case: Case) -> Answer:
+    if case.path is None:
+        return NotAsked(_NO_CHAIN)
     rule = status_rule(case)
     below = path_status(case)[:-1]
     for entry in below:
@@ -172,6 +176,9 @@ def _contract(case: Case) -> Answer:
     if fault is not None:
         return No(fault, f"{case.emaid} is {contract.state.value}")
     return Yes("active")
+
+
+_NO_CHAIN: Final = "neither a chain nor hash data were presented"
 
 
 def _unknown_contract(case: Case) -> str:

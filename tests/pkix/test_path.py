@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.builders import CA_USAGE, CONTRACT_USAGE, Chain, Made, Spec, chain, make
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pki.pkix.certificate import Certificate
 from pki.pkix.path import MAX_CERTIFICATES, NoPath, Path, PathFault, find
 from pki.pkix.suites import Suite
+from tests.builders import CA_USAGE, CONTRACT_USAGE, Chain, Made, Spec, chain, make
 
 
 def _find(built: Chain, *others: Made, anchors: tuple[Made, ...] | None = None) -> Path | NoPath:

@@ -290,13 +290,15 @@ def test_three_sub_cas_are_a_profile_fault_below_a_root_but_not_below_a_sub_ca_a
 
 @pytest.mark.parametrize("level", ["leaf", "lowest", "highest", "root"])
 def test_not_yet_valid_applies_to_every_certificate(level: str) -> None:
-    built = chain(**{level: {"not_before": NOW + dt.timedelta(seconds=1)}})
+    late: dict[str, Any] = {level: {"not_before": NOW + dt.timedelta(seconds=1)}}
+    built = chain(**late)
     assert _fault(chain=built) is Fault.NOT_YET_VALID
 
 
 @pytest.mark.parametrize("level", ["leaf", "lowest", "highest", "root"])
 def test_expired_applies_to_every_certificate(level: str) -> None:
-    built = chain(**{level: {"not_after": NOW - dt.timedelta(seconds=1)}})
+    early: dict[str, Any] = {level: {"not_after": NOW - dt.timedelta(seconds=1)}}
+    built = chain(**early)
     verdict = Scene(chain=built).decide()
     assert isinstance(verdict, Rejected)
     assert verdict.fault is Fault.EXPIRED

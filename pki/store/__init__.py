@@ -1,0 +1,1 @@
+"""SQLAlchemy Core over SQLite and PostgreSQL; functions take and return values of `pki.model`."""

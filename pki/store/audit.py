@@ -1,0 +1,145 @@
+"""
+Append-only hash chains: the entries, and the head of each chain kept apart from them.
+
+The head row is what writers of one chain queue at, and what shows that entries at the end are gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, func, or_, select, update
+
+from pki.errors import Conflict
+from pki.model import AuditEntry
+from pki.store.schema import audit, audit_heads
+from pki.store.session import Session, Upsert
+
+_PAGE: Final = 500
+_EMPTY: Final = {"sequence": 0, "hash": b""}
+"""A head row without an entry: made only to be locked."""
+
+_HEAD: Final = select(audit_heads).where(audit_heads.c.chain == bindparam("chain"))
+_LOCK_HEAD: Final = _HEAD.with_for_update()
+_OPEN_CHAIN: Final = Upsert.new(audit_heads)
+_MOVE_HEAD: Final = (
+    update(audit_heads)
+    .where(
+        audit_heads.c.chain == bindparam("the_chain"),
+        audit_heads.c.sequence == bindparam("before"),
+        or_(audit_heads.c.sequence == 0, audit_heads.c.hash == bindparam("link")),
+    )
+    .values(sequence=bindparam("after"), hash=bindparam("new_hash"))
+)
+_HEADS: Final = select(audit_heads).where(audit_heads.c.sequence > 0)
+_ADD: Final = Upsert.new(audit)
+_ENTRY: Final = select(audit).where(
+    audit.c.chain == bindparam("chain"), audit.c.sequence == bindparam("sequence")
+)
+_ENTRIES: Final = (
+    select(audit)
+    .where(audit.c.chain == bindparam("chain"), audit.c.sequence > bindparam("sequence"))
+    .order_by(audit.c.sequence)
+    .limit(_PAGE)
+)
+_FIRST_CHAIN: Final = select(func.min(audit.c.chain).label("chain"))
+_NEXT_CHAIN: Final = _FIRST_CHAIN.where(audit.c.chain > bindparam("behind"))
+
+
+class AuditRows:
+    """The audit tables; see `pki.ports.AuditLog`."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def head(self, chain: str) -> AuditEntry | None:
+        """Return the last entry of a chain; in a write, hold the chain until it ends."""
+        head = self._lock(chain) if self._session.writable else self._look(chain)
+        # A statement of its own: joined to the locking one, PostgreSQL would show the entry of
+        # the time before the wait for the lock.
+        place = {"chain": chain, "sequence": head.sequence if head else 0}
+        row = self._session.first(_ENTRY, place)
+        return _entry(row) if row else None
+
+    def append(self, entry: AuditEntry) -> None:
+        """
+        Add the next entry.
+
+        Raises:
+            Conflict: `audit_conflict`: it does not follow the head in sequence and hash; nothing
+                of this transaction can be committed then.
+        """
+        if entry.sequence == 1:
+            self._session.put(_OPEN_CHAIN, {"chain": entry.chain, **_EMPTY})
+        step = {
+            "the_chain": entry.chain,
+            "before": entry.sequence - 1,
+            "link": entry.previous_hash,
+            "after": entry.sequence,
+            "new_hash": entry.entry_hash,
+        }
+        if not self._session.change(_MOVE_HEAD, step) or not self._session.put(_ADD, _row(entry)):
+            raise self._session.spoil(
+                Conflict("audit_conflict", f"The audit chain {entry.chain} went on meanwhile.")
+            )
+
+    def chains(self) -> list[str]:
+        """Return the chains that have entries, by name."""
+        found: list[str] = []
+        row = self._session.first(_FIRST_CHAIN)
+        while row is not None and row.chain is not None:  # a jump per chain, however long each is
+            found.append(row.chain)
+            row = self._session.first(_NEXT_CHAIN, {"behind": row.chain})
+        return found
+
+    def entries(self, chain: str) -> Iterator[AuditEntry]:
+        """Yield the entries of a chain in order, a page in memory at a time."""
+        sequence = 0
+        while page := self._session.rows(_ENTRIES, {"chain": chain, "sequence": sequence}):
+            yield from map(_entry, page)
+            sequence = page[-1].sequence
+
+    def heads(self) -> dict[str, tuple[int, bytes]]:
+        """Return the stored head (sequence, hash) of every chain that has an entry."""
+        return {row.chain: (row.sequence, row.hash) for row in self._session.rows(_HEADS)}
+
+    def _look(self, chain: str) -> Row[Any] | None:
+        return self._session.first(_HEAD, {"chain": chain})
+
+    def _lock(self, chain: str) -> Row[Any] | None:
+        row = self._session.first(_LOCK_HEAD, {"chain": chain})
+        if row is None:
+            self._session.put(_OPEN_CHAIN, {"chain": chain, **_EMPTY})
+            row = self._session.first(_LOCK_HEAD, {"chain": chain})
+        return row
+
+
+def _row(entry: AuditEntry) -> dict[str, object]:
+    return {
+        "chain": entry.chain,
+        "sequence": entry.sequence,
+        "at": entry.at,
+        "actor": entry.actor,
+        "action": entry.action,
+        "subject": entry.subject,
+        "details": entry.details,
+        "previous_hash": entry.previous_hash,
+        "entry_hash": entry.entry_hash,
+    }
+
+
+def _entry(row: Row[Any]) -> AuditEntry:
+    return AuditEntry(
+        chain=row.chain,
+        sequence=row.sequence,
+        at=row.at,
+        actor=row.actor,
+        action=row.action,
+        subject=row.subject,
+        details=row.details,
+        previous_hash=row.previous_hash,
+        entry_hash=row.entry_hash,
+    )

@@ -1,0 +1,225 @@
+"""Contracts with their identifiers, eMSP accounts and registered parties."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any, Final
+
+from sqlalchemy import Integer, Row, Select, bindparam, func, select, update
+
+from pki.errors import Conflict, NotFound
+from pki.ids import CheckDigit, Edition, Emaid, ProviderId
+from pki.model import Account, Contract, ContractState, Party, Role
+from pki.store.schema import accounts, contract_identifiers, contracts, parties
+from pki.store.session import Session, Upsert
+
+_BEHIND_Z: Final = "["
+"""The character behind Z: closes a range over identifiers of A to Z and 0 to 9."""
+
+_ADD_PARTY: Final = Upsert.new(parties)
+_PARTY: Final = select(parties).where(
+    parties.c.role == bindparam("role"), parties.c.party_id == bindparam("party_id")
+)
+_PARTIES: Final = select(parties).order_by(parties.c.role, parties.c.party_id)
+_ADD_ACCOUNT: Final = Upsert.new(accounts)
+_ACCOUNT: Final = select(accounts).where(accounts.c.provider_id == bindparam("provider_id"))
+_LOCK_ACCOUNT: Final = _ACCOUNT.with_for_update()
+_ACCOUNTS: Final = select(accounts).order_by(accounts.c.provider_id)
+_ADD: Final = Upsert.new(contracts)
+_ADD_IDENTIFIER: Final = Upsert.new(contract_identifiers)
+_SET_STATE: Final = (
+    update(contracts)
+    .where(contracts.c.contract_id == bindparam("the_contract"))
+    .values(state=bindparam("after"))
+)
+
+
+def _with_identifiers(wanted: Select[tuple[str]]) -> Select[Any]:
+    """Return contracts, one row per identifier: by contract id, -2 identifiers first."""
+    identifier = contract_identifiers.c
+    return (
+        select(contracts, *(column for column in identifier if column.name != "contract_id"))
+        .outerjoin(contract_identifiers)
+        .where(contracts.c.contract_id.in_(wanted))
+        .order_by(contracts.c.contract_id, identifier.edition, identifier.key)
+    )
+
+
+_NAMED: Final = contract_identifiers.alias("named")
+_GET: Final = _with_identifiers(
+    select(contracts.c.contract_id).where(contracts.c.contract_id == bindparam("contract_id"))
+)
+_FIND: Final = _with_identifiers(
+    select(_NAMED.c.contract_id).where(
+        _NAMED.c.edition == bindparam("edition"), _NAMED.c.key == bindparam("key")
+    )
+)
+_LIKE: Final = _with_identifiers(
+    select(_NAMED.c.contract_id).where(
+        _NAMED.c.edition == Edition.ISO20,
+        _NAMED.c.key >= bindparam("first"),
+        _NAMED.c.key < bindparam("behind"),
+        func.length(_NAMED.c.key, type_=Integer) <= bindparam("longest"),
+    )
+)
+
+
+class ContractRows:
+    """Contracts, accounts and parties; see `pki.ports.Contracts`."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add_party(self, party: Party) -> None:
+        """Store a party. Raises Conflict (`party_exists`)."""
+        row = {
+            "role": party.role,
+            "party_id": party.party_id,
+            "name": party.name,
+            "created_at": party.created_at,
+        }
+        if not self._session.put(_ADD_PARTY, row):
+            raise Conflict(
+                "party_exists", f"{party.party_id} is registered as {party.role.value} already."
+            )
+
+    def party(self, role: Role, party_id: str) -> Party | None:
+        """Return the party, or None."""
+        row = self._session.first(_PARTY, {"role": role, "party_id": party_id})
+        return _party(row) if row else None
+
+    def parties(self) -> list[Party]:
+        """Return every party, by role and identifier."""
+        return [_party(row) for row in self._session.rows(_PARTIES)]
+
+    def add_account(self, account: Account) -> None:
+        """Store an account. Raises Conflict (`account_exists`)."""
+        row = {
+            "provider_id": account.provider_id.value,
+            "name": account.name,
+            "created_at": account.created_at,
+        }
+        if not self._session.put(_ADD_ACCOUNT, row):
+            raise Conflict(
+                "account_exists", f"{account.provider_id.value} has an eMSP account already."
+            )
+
+    def account(self, provider_id: ProviderId, *, lock: bool = False) -> Account | None:
+        """Return the account or None; in a write, `lock` makes its other writers wait."""
+        query = _LOCK_ACCOUNT if lock and self._session.writable else _ACCOUNT
+        row = self._session.first(query, {"provider_id": provider_id.value})
+        return _account(row) if row else None
+
+    def accounts(self) -> list[Account]:
+        """Return every account, by provider id."""
+        return [_account(row) for row in self._session.rows(_ACCOUNTS)]
+
+    def add(self, contract: Contract) -> None:
+        """Store a contract with its identifiers. Raises Conflict (`contract_exists`)."""
+        row = {
+            "contract_id": contract.contract_id,
+            "account": contract.account.value,
+            "state": contract.state,
+            "created_at": contract.created_at,
+        }
+        if not self._session.put(_ADD, row):
+            raise Conflict("contract_exists", "There is a contract of this id already.")
+        for emaid in contract.identifiers:
+            self.add_identifier(contract.contract_id, emaid)
+
+    def add_identifier(self, contract_id: str, emaid: Emaid) -> None:
+        """
+        Give a contract one more EMAID.
+
+        Raises:
+            Conflict: `contract_exists`: the EMAID names a contract already; nothing of this
+                transaction can be committed then, as the contract might lack an identifier.
+        """
+        row = {
+            "edition": emaid.edition,
+            "key": emaid.key,
+            "contract_id": contract_id,
+            "presented": emaid.presented,
+            "check_digit": emaid.check_digit,
+        }
+        if not self._session.put(_ADD_IDENTIFIER, row):
+            raise self._session.spoil(
+                Conflict("contract_exists", f"The contract {emaid.key} is registered already.")
+            )
+
+    def get(self, contract_id: str) -> Contract | None:
+        """Return the contract, or None."""
+        return _only(self._session.rows(_GET, {"contract_id": contract_id}))
+
+    def find(self, edition: Edition, key: str) -> Contract | None:
+        """Return the contract with the identifier of that edition whose key is exactly `key`."""
+        return _only(self._session.rows(_FIND, {"edition": edition, "key": key}))
+
+    def find_iso20_like(self, key14: str) -> list[Contract]:
+        """Return contracts with a -20 identifier that is `key14`, or one character more."""
+        near = {"first": key14, "behind": key14 + _BEHIND_Z, "longest": len(key14) + 1}
+        return _contracts(self._session.rows(_LIKE, near))
+
+    def set_state(self, contract_id: str, state: ContractState) -> None:
+        """Change the state. Raises NotFound (`contract_unknown`)."""
+        if not self._session.change(_SET_STATE, {"the_contract": contract_id, "after": state}):
+            raise NotFound("contract_unknown", "There is no such contract.")
+
+    def search(
+        self,
+        *,
+        accounts: tuple[ProviderId, ...] | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> list[Contract]:
+        """Return a page ordered by contract id, beginning behind `after`."""
+        page = select(contracts.c.contract_id).order_by(contracts.c.contract_id).limit(limit)
+        if accounts is not None:
+            page = page.where(contracts.c.account.in_([account.value for account in accounts]))
+        if after is not None:
+            page = page.where(contracts.c.contract_id > after)
+        return _contracts(self._session.rows(_with_identifiers(page)))
+
+
+def _party(row: Row[Any]) -> Party:
+    return Party(
+        party_id=row.party_id, role=Role(row.role), name=row.name, created_at=row.created_at
+    )
+
+
+def _account(row: Row[Any]) -> Account:
+    return Account(
+        provider_id=ProviderId(value=row.provider_id), name=row.name, created_at=row.created_at
+    )
+
+
+def _only(rows: Iterable[Row[Any]]) -> Contract | None:
+    return next(iter(_contracts(rows)), None)
+
+
+def _contracts(rows: Iterable[Row[Any]]) -> list[Contract]:
+    """Fold rows, one per identifier and sorted by contract, into contracts."""
+    return [_contract(list(group)) for _, group in groupby(rows, lambda row: row.contract_id)]
+
+
+def _contract(rows: list[Row[Any]]) -> Contract:
+    row = rows[0]
+    return Contract(
+        contract_id=row.contract_id,
+        identifiers=tuple(_emaid(each) for each in rows if each.key is not None),
+        account=ProviderId(value=row.account),
+        state=ContractState(row.state),
+        created_at=row.created_at,
+    )
+
+
+def _emaid(row: Row[Any]) -> Emaid:
+    return Emaid(
+        edition=Edition(row.edition),
+        key=row.key,
+        presented=row.presented,
+        check_digit=CheckDigit(row.check_digit),
+    )

@@ -1,0 +1,187 @@
+"""The database: transactions, health and migration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from pki.errors import Unavailable
+from pki.store.engines import open_backend
+from pki.store.faults import translate, unavailable
+from pki.store.schema import REVISION
+from pki.store.session import Session
+from pki.store.transaction import Unit
+
+_WAIT: Final = 5.0
+_VERSION_TABLE: Final = "alembic_version"
+_VERSION: Final = text(f"SELECT version_num FROM {_VERSION_TABLE}")  # noqa: S608 - a constant
+
+
+class Database:
+    """
+    A store in SQLite or PostgreSQL; see `pki.ports.Store`. Safe to share between threads.
+
+    Args:
+        url: `sqlite:///path` or `postgresql://...`; nothing is contacted before the first use.
+        wait: seconds to wait for a lock, and for a free connection.
+
+    Raises:
+        BadInput: `invalid_database_url`.
+    """
+
+    def __init__(self, url: str, *, wait: float = _WAIT) -> None:
+        self._backend = open_backend(url, wait)
+        self._process = os.getpid()
+
+    @contextmanager
+    def read(self) -> Iterator[Unit]:
+        """
+        Open one consistent read; a change within it raises TypeError.
+
+        Raises:
+            Unavailable: `store_unavailable`, `store_busy`.
+        """
+        connection = self._begin(self._backend.begin_read)
+        try:
+            yield Unit(Session(connection, writable=False))
+        finally:
+            _roll_back(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[Unit]:
+        """
+        Open a write: durable when the block ends, nothing kept if it raises.
+
+        A failure that the block swallowed is raised again at its end, and nothing is kept.
+
+        Raises:
+            Unavailable: `store_unavailable`, `store_busy`.
+        """
+        connection = self._begin(self._backend.begin_write)
+        try:
+            session = Session(connection, writable=True)
+            yield Unit(session)
+            if session.failure is not None:
+                raise session.failure
+            _commit(connection)
+        finally:
+            _roll_back(connection)
+
+    def ping(self) -> None:
+        """Raise Unavailable (`store_unavailable`, `store_busy`) unless our schema answers."""
+        found = self._revision()
+        if found != REVISION:
+            raise Unavailable(
+                "store_unavailable",
+                f"The database has the schema {found}, this program needs {REVISION}.",
+                hint="`pnc init` migrates an older one; a newer one needs a newer program.",
+            )
+
+    def exists(self) -> bool:
+        """
+        Tell whether the schema is there, of whatever version. Creates nothing.
+
+        Raises:
+            Unavailable: `store_unavailable`, `store_busy`.
+        """
+        if self._backend.path is not None and not self._backend.path.exists():
+            return False
+        return self._revision() is not None
+
+    def migrate(self) -> None:
+        """
+        Bring the schema to the newest revision, all or nothing; several processes may try at once.
+
+        An SQLite file is created where there is none; its directory must be there.
+
+        Raises:
+            Unavailable: `store_unavailable`, `store_busy`.
+        """
+        if self._backend.path is not None:
+            _create(self._backend.path)
+        if self._revision() == REVISION:
+            return
+        from pki.store import migrate  # noqa: PLC0415 - 0.14 s that only the first start needs
+
+        connection = self._begin(self._backend.begin_write)
+        try:
+            for statement in self._backend.before_migration:
+                connection.exec_driver_sql(statement)
+            migrate.upgrade(connection)
+            connection.commit()
+        except SQLAlchemyError as error:
+            raise translate(error) from error
+        finally:
+            _roll_back(connection)
+
+    def close(self) -> None:
+        """Close every idle connection; the next use opens new ones."""
+        self._backend.engine.dispose(close=self._process == os.getpid())
+
+    def _revision(self) -> str | None:
+        """Return the revision of the schema, or None where there is no schema."""
+        connection = self._begin(self._backend.begin_read)
+        try:
+            if not inspect(connection).has_table(_VERSION_TABLE):
+                return None
+            return str(connection.execute(_VERSION).scalar())
+        except SQLAlchemyError as error:
+            raise translate(error) from error
+        finally:
+            _roll_back(connection)
+
+    def _begin(self, statement: str) -> Connection:
+        """Return a connection inside a transaction; one that died in the pool is replaced once."""
+        try:
+            try:
+                return self._attempt(statement)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                return self._attempt(statement)
+        except SQLAlchemyError as error:
+            raise translate(error) from error
+
+    def _attempt(self, statement: str) -> Connection:
+        if os.getpid() != self._process:
+            # Connections belong to the process that opened them: forget the parent's, unclosed.
+            self._backend.engine.dispose(close=False)
+            self._process = os.getpid()
+        connection = self._backend.engine.connect()
+        try:
+            connection.exec_driver_sql(statement)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _commit(connection: Connection) -> None:
+    try:
+        connection.commit()
+    except SQLAlchemyError as error:
+        raise translate(error) from error
+
+
+def _roll_back(connection: Connection) -> None:
+    """End whatever is left of the transaction and give the connection back."""
+    try:
+        connection.rollback()
+    except SQLAlchemyError:
+        with suppress(SQLAlchemyError):  # never back into the pool with a transaction open
+            connection.invalidate()
+    finally:
+        connection.close()
+
+
+def _create(path: os.PathLike[str]) -> None:
+    """Make an empty file for its owner alone, as the service is the only one to read it."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise unavailable() from error

@@ -1,0 +1,53 @@
+"""Receipts of decisions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import bindparam, select
+
+from pki.errors import Conflict
+from pki.model import DecisionRecord
+from pki.store.schema import decisions
+from pki.store.session import Session, Upsert
+
+_ADD: Final = Upsert.new(decisions)
+_GET: Final = select(decisions).where(decisions.c.decision_id == bindparam("decision_id"))
+
+
+class DecisionRows:
+    """The table of decisions; see `pki.ports.Decisions`."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, record: DecisionRecord) -> None:
+        """Store a receipt. Raises Conflict (`decision_exists`)."""
+        row = {
+            "decision_id": record.decision_id,
+            "decided_at": record.decided_at,
+            "accepted": record.accepted,
+            "fault": record.fault,
+            "emaid": record.emaid,
+            "asked_by": record.asked_by,
+            "record": record.record,
+        }
+        if not self._session.put(_ADD, row):
+            raise Conflict("decision_exists", "There is a decision of this id already.")
+
+    def get(self, decision_id: str) -> DecisionRecord | None:
+        """Return the receipt, or None."""
+        row = self._session.first(_GET, {"decision_id": decision_id})
+        if row is None:
+            return None
+        return DecisionRecord(
+            decision_id=row.decision_id,
+            decided_at=row.decided_at,
+            accepted=row.accepted,
+            fault=row.fault,
+            emaid=row.emaid,
+            asked_by=row.asked_by,
+            record=row.record,
+        )

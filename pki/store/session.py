@@ -1,0 +1,96 @@
+"""One transaction on one connection: statements in, rows or counts out, errors translated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Executable, Row, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from pki.store.faults import translate
+
+Parameters = Mapping[str, object]
+Insert = sqlite.Insert | postgresql.Insert
+
+_NONE: Final[Parameters] = {}
+_COUNTED: Final = {"preserve_rowcount": True}
+"""Without it, SQLAlchemy promises no count for an INSERT."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upsert:
+    """
+    An INSERT that says what happens to a row that is there already.
+
+    Such a statement changes nothing instead of failing. A failed statement would end the whole
+    transaction on PostgreSQL but not on SQLite.
+    """
+
+    sqlite: Executable
+    postgresql: Executable
+
+    @classmethod
+    def of(cls, table: Table, finish: Callable[[Insert], Executable]) -> Upsert:
+        """Build the statement for both databases; `finish` adds the conflict clause."""
+        return cls(sqlite=finish(sqlite.insert(table)), postgresql=finish(postgresql.insert(table)))
+
+    @classmethod
+    def new(cls, table: Table) -> Upsert:
+        """Build an INSERT that leaves alone whatever shares a key with the new row."""
+        return cls.of(table, lambda insert: insert.on_conflict_do_nothing())
+
+
+class Session:
+    """
+    What the aggregates work with.
+
+    Attributes:
+        writable: False in a read, where every change is refused.
+        failure: the error after which nothing of this transaction may be committed.
+    """
+
+    __slots__ = ("_connection", "_sqlite", "failure", "writable")
+
+    def __init__(self, connection: Connection, *, writable: bool) -> None:
+        self._connection = connection
+        self._sqlite = connection.dialect.name == "sqlite"
+        self.writable = writable
+        self.failure: Exception | None = None
+
+    def rows(self, statement: Executable, parameters: Parameters = _NONE) -> Sequence[Row[Any]]:
+        """Return every row of a query."""
+        try:
+            return self._connection.execute(statement, dict(parameters)).all()
+        except SQLAlchemyError as error:
+            raise self.spoil(translate(error)) from error
+
+    def first(self, statement: Executable, parameters: Parameters = _NONE) -> Row[Any] | None:
+        """Return the first row of a query, or None."""
+        try:
+            return self._connection.execute(statement, dict(parameters)).first()
+        except SQLAlchemyError as error:
+            raise self.spoil(translate(error)) from error
+
+    def change(self, statement: Executable, parameters: Parameters = _NONE) -> int:
+        """Run an INSERT, UPDATE or DELETE; return how many rows it changed."""
+        if not self.writable:
+            raise TypeError("a read transaction was asked to write")
+        try:
+            result = self._connection.execute(
+                statement, dict(parameters), execution_options=_COUNTED
+            )
+        except SQLAlchemyError as error:
+            raise self.spoil(translate(error)) from error
+        return result.rowcount
+
+    def put(self, upsert: Upsert, parameters: Parameters) -> bool:
+        """Run an upsert; tell whether a row was written."""
+        return self.change(upsert.sqlite if self._sqlite else upsert.postgresql, parameters) > 0
+
+    def spoil(self, error: Exception) -> Exception:
+        """Forbid the commit, for an operation that stopped half-way; return the error to raise."""
+        self.failure = error
+        return error

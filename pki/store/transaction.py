@@ -1,0 +1,64 @@
+"""Everything the store holds, bound to one transaction."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import bindparam, select
+
+from pki.store.audit import AuditRows
+from pki.store.certificates import CertificateRows
+from pki.store.clients import ClientRows
+from pki.store.contracts import ContractRows
+from pki.store.decisions import DecisionRows
+from pki.store.intents import IntentRows
+from pki.store.issuers import IssuerRows
+from pki.store.schema import settings
+from pki.store.session import Insert, Session, Upsert
+from pki.store.trust import TrustRows
+
+
+def _replace_value(insert: Insert) -> Insert:
+    return insert.on_conflict_do_update(
+        index_elements=["name"], set_={"value": insert.excluded.value}
+    )
+
+
+_SETTING: Final = select(settings.c.value).where(settings.c.name == bindparam("name"))
+_PUT_SETTING: Final = Upsert.of(settings, _replace_value)
+
+
+class Unit:
+    """A transaction; see `pki.ports.Transaction`. Of no use after its `with` block."""
+
+    __slots__ = (
+        "_session",
+        "audit",
+        "certificates",
+        "clients",
+        "contracts",
+        "decisions",
+        "intents",
+        "issuers",
+        "trust",
+    )
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.issuers = IssuerRows(session)
+        self.intents = IntentRows(session)
+        self.certificates = CertificateRows(session)
+        self.contracts = ContractRows(session)
+        self.trust = TrustRows(session)
+        self.clients = ClientRows(session)
+        self.decisions = DecisionRows(session)
+        self.audit = AuditRows(session)
+
+    def setting(self, name: str) -> str | None:
+        """Return a fact about the installation, or None."""
+        row = self._session.first(_SETTING, {"name": name})
+        return str(row.value) if row else None
+
+    def put_setting(self, name: str, value: str) -> None:
+        """Store a fact about the installation in place of the one before."""
+        self._session.put(_PUT_SETTING, {"name": name, "value": value})

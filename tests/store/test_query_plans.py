@@ -1,0 +1,78 @@
+"""Every look-up finds its rows by an index, however many there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import event
+
+from pki.ids import Edition, Fingerprint, SerialNumber
+from pki.store.db import Database
+from tests.databases import sqlite_url
+from tests.store import samples
+from tests.store.samples import DE8AA
+
+SERIAL = SerialNumber.from_int(1)
+
+
+def test_no_look_up_scans_a_table(tmp_path: Path) -> None:
+    store = Database(sqlite_url(tmp_path))
+    store.migrate()
+    seen: list[tuple[str, object]] = []
+    event.listen(
+        store._backend.engine,
+        "before_cursor_execute",
+        lambda _connection, _cursor, statement, values, _context, _many: seen.append(
+            (statement, values)
+        ),
+    )
+    _look_everything_up(store)
+    queries = [(text, values) for text, values in seen if text.startswith("SELECT")]
+    with store._backend.engine.connect() as connection:
+        plans = {
+            text: [
+                str(row[-1])
+                for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)  # type: ignore[arg-type]
+            ]
+            for text, values in queries
+        }
+    store.close()
+    assert len(plans) > 20
+    for text, steps in plans.items():
+        scans = [step for step in steps if step.startswith("SCAN") and "ix_intents_unf" not in step]
+        assert scans == [], text
+
+
+def _look_everything_up(store: Database) -> None:
+    fingerprint = Fingerprint.of(b"")
+    with store.write() as tx:
+        tx.contracts.account(DE8AA, lock=True)
+        tx.audit.head("admin")
+    with store.read() as tx:
+        tx.setting("mode")
+        tx.issuers.get("mo-sub2.g1")
+        tx.issuers.active("mo-sub2")
+        tx.intents.get("i")
+        tx.intents.find(SERIAL)
+        tx.intents.unfinished()
+        tx.certificates.by_fingerprint(fingerprint)
+        tx.certificates.by_fingerprints([fingerprint, Fingerprint.of(b"2")])
+        tx.certificates.by_serial(SERIAL)
+        tx.certificates.by_issuer_serial("mo-sub2.g1", SERIAL)
+        tx.certificates.by_key(bytes(32))
+        tx.certificates.search(owners=("DE8AA",), after=fingerprint)
+        tx.certificates.search(common_name="DE8AACA2B3C4D5")
+        tx.certificates.search(issuer_id="mo-sub2.g1")
+        tx.certificates.count("mo-sub2.g1")
+        tx.certificates.revocation("mo-sub2.g1", SERIAL)
+        tx.certificates.revocations([("mo-sub2.g1", SERIAL), ("mo-sub1.g1", SERIAL)])
+        tx.certificates.key_blocked(bytes(32))
+        tx.contracts.get("c")
+        tx.contracts.find(Edition.ISO2, "DE8AACA2B3C4D5")
+        tx.contracts.find_iso20_like("DE8AACA2B3C4D5")
+        tx.contracts.search(accounts=(DE8AA,), after="c")
+        tx.clients.get("cpo-1")
+        tx.clients.by_token_hash(samples.sha256("one"))
+        tx.decisions.get("d1")
+        list(tx.audit.entries("admin"))
+        tx.audit.chains()

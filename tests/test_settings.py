@@ -1,0 +1,89 @@
+"""Settings: one frozen value, every fault at once, the environment over the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pki.errors import BadInput
+from pki.settings import FILE_NAME, Mode, load, to_toml
+
+
+def _faults(home: Path, text: str, environment: dict[str, str] | None = None) -> list[str]:
+    (home / FILE_NAME).write_text(text, "utf-8")
+    with pytest.raises(BadInput) as caught:
+        load(environment or {}, home)
+    faults = caught.value.data["faults"]
+    assert isinstance(faults, list)
+    return faults
+
+
+def test_defaults_need_no_file(tmp_path: Path) -> None:
+    settings = load({}, tmp_path)
+    assert settings.mode is Mode.DEMO
+    assert settings.public_url == "http://127.0.0.1:8080"
+    assert settings.database_url == f"sqlite:///{tmp_path / 'pnc.db'}"
+    assert settings.approvals_required == 0
+
+
+def test_the_home_comes_from_the_environment(tmp_path: Path) -> None:
+    assert load({"PNC_HOME": str(tmp_path)}).home == tmp_path
+
+
+def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_text('public_url = "http://a.example"\n')
+    environment = {"PNC_PUBLIC_URL": "http://b.example/"}
+    assert load({}, tmp_path).public_url == "http://a.example"
+    assert load(environment, tmp_path).public_url == "http://b.example"
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    environment = {
+        "PNC_MODE": "production",
+        "PNC_KEY_PASSPHRASE_FILE": '/etc/a "quoted" \\ name',
+        "PNC_DATABASE_URL": "postgresql://pnc@db/pnc",
+    }
+    settings = load(environment, tmp_path)
+    (tmp_path / FILE_NAME).write_text(to_toml(settings))
+    assert load({}, tmp_path) == settings
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("mode = 'test'", "mode"),
+        ("mode = 1", "mode is no str"),
+        ("colour = 'red'", "unknown key colour"),
+        ("[serve]\nport = 0", "serve.port"),
+        ("[serve]\nport = true", "serve.port is no int"),
+        ("[serve]\nworkers = 1000", "serve.workers"),
+        ("[approvals]\nrequired = 1", "approvals.required"),
+        ("public_url = 'ftp://x'", "public_url"),
+        ("public_url = 'http://" + "a" * 80 + "'", "public_url"),
+        ("database_url = 'mysql://x'", "database_url"),
+        ("mode = 'production'", "passphrase_file"),
+        ("= broken", "cannot be read"),
+    ],
+)
+def test_refuses(tmp_path: Path, text: str, fault: str) -> None:
+    (found,) = _faults(tmp_path, text)
+    assert fault in found
+
+
+def test_reports_every_fault_together(tmp_path: Path) -> None:
+    faults = _faults(tmp_path, "mode = 'x'\nodd = 1\npublic_url = 'y'\ndatabase_url = 'z'")
+    assert len(faults) == 4
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_settings_or_a_named_fault(tmp_path: Path, text: str) -> None:
+    (tmp_path / FILE_NAME).write_bytes(text.encode("utf-8", "surrogatepass"))
+    codes: list[str] = []
+    try:
+        load({}, tmp_path)
+    except BadInput as error:
+        codes.append(error.code)
+    assert codes in ([], ["invalid_settings"])

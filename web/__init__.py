@@ -1,0 +1,1 @@
+"""Bytes to values, values to bytes: the protocols that the service speaks."""

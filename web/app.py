@@ -1,0 +1,60 @@
+"""The Flask app over one installation."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from http import HTTPStatus
+from typing import Final
+
+from flask import Flask, Response, g, request
+
+from pki.services import Services
+from web import api, logs, ocpp, openapi, ops, parsing, problems
+from web.metrics import Metrics
+
+UNMATCHED: Final = "unmatched"
+"""Route label of requests for which there is no route: paths are a caller's choice."""
+
+_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+def create_app(services: Services) -> Flask:
+    """Return the app; neither the database nor a key is touched before the first request."""
+    app = Flask("web", static_folder=None, template_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = parsing.MAX_BODY
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # a method that is not documented is a 405
+    app.url_map.merge_slashes = False  # base64 in OCSP paths has slashes in a row
+    metrics = Metrics()
+    problems.register(app)
+    _watch(app, metrics)
+    for module in (api, ocpp, ops):
+        app.register_blueprint(module.blueprint(services.deployment, metrics))
+    app.register_blueprint(openapi.blueprint(services.settings.public_url))
+    return app
+
+
+def _watch(app: Flask, metrics: Metrics) -> None:
+    """Give every request an id, its headers, one line of log and its count."""
+
+    @app.before_request
+    def begin() -> None:
+        g.request_id = parsing.request_id(request) or secrets.token_hex(8)
+        g.started = time.perf_counter()
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        if response.status_code > HTTPStatus.BAD_REQUEST:  # at 400 it was read, or nobody sends
+            parsing.discard_rest(request)
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        response.headers["X-Request-Id"] = g.request_id
+        seconds = time.perf_counter() - g.started
+        route = request.url_rule.rule if request.url_rule else UNMATCHED
+        metrics.request(route, request.method, response.status_code, seconds)
+        logs.request_line(response.status_code, 1000 * seconds)
+        return response

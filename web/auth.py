@@ -1,0 +1,43 @@
+"""
+Who calls: credentials of a request to a `Principal`.
+
+Bearer tokens only so far. OAuth2 access tokens, HTTP Basic and client certificates will be further
+branches of `principal`; what a principal may do is asked inside the verbs, never here.
+"""
+
+from __future__ import annotations
+
+from flask import g, request
+
+from pki import access
+from pki.errors import Unauthenticated
+from pki.model import Principal
+from pki.ports import Deployment
+from web.parsing import MAX_BEARER_TOKEN
+
+
+def principal(deployment: Deployment) -> Principal:
+    """
+    Return who sent the current request.
+
+    Raises:
+        Unauthenticated: `token_missing`, `token_invalid`.
+        Unavailable: the store is out of reach.
+    """
+    found = access.authenticate(deployment, _bearer_token())
+    g.client = found.name
+    return found
+
+
+def _bearer_token() -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated(
+            "token_missing",
+            "This path needs a bearer token.",
+            hint="Send Authorization: Bearer …; `pnc client add` makes tokens.",
+        )
+    if len(token) > MAX_BEARER_TOKEN:
+        raise Unauthenticated("token_invalid", "The bearer token is not valid.")
+    return token

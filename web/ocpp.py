@@ -1,0 +1,135 @@
+"""
+OCPP 2.0.1 and 2.1 over HTTP: the Authorize request that a CSMS passes on (use case C07).
+
+Request and answer are judged against the official JSON schemas, which the package `ocpp` ships.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+import orjson
+from flask import Blueprint, Response, request
+from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.protocols import Validator
+from jsonschema.validators import validator_for
+
+from pki.access import Action
+from pki.errors import BadInput
+from pki.ids import quote
+from pki.ports import Deployment
+from pki.validate import validate
+from pki.validate.render import to_ocpp
+from web import auth
+from web.answers import json_answer
+from web.checks import contract_check_from_ocpp
+from web.logs import note_decision
+from web.metrics import Metrics
+from web.parsing import MAX_OCPP_BODY, json_object
+
+VERSIONS: Final = {"2.0.1": "v201", "2.1": "v21"}
+"""OCPP version to the subpackage of `ocpp` that holds its schemas."""
+
+_MAX_POINTER: Final = 100
+
+
+class AnswerInvalid(Exception):
+    """Our own answer breaks its schema: a fault of ours, told as `internal`."""
+
+
+@cache
+def schema(version: str, message: str) -> dict[str, Any]:
+    """Return the official schema of a message, such as `AuthorizeRequest`."""
+    folder = resources.files("ocpp") / VERSIONS[version] / "schemas"
+    text = (folder / f"{message}.json").read_text("utf-8-sig")
+    document: dict[str, Any] = orjson.loads(text)
+    return document
+
+
+@cache
+def _validator(version: str, message: str) -> Validator:
+    document = schema(version, message)
+    return validator_for(document)(document)
+
+
+def check_request(version: str, body: dict[str, Any]) -> None:
+    """
+    Return if an AuthorizeRequest is valid against its schema.
+
+    Raises:
+        BadInput: `schema_violation`, with the JSON pointer and the keyword of the schema.
+    """
+    found = best_match(_validator(version, "AuthorizeRequest").iter_errors(body))
+    if found is None:
+        return
+    pointer = _pointer(found)
+    raise BadInput(
+        "schema_violation",
+        f"{pointer or 'The request'} {_said(found)}.",
+        data={"pointer": pointer, "keyword": str(found.validator)},
+    )
+
+
+def _pointer(error: ValidationError) -> str:
+    return "".join(f"/{part}" for part in error.absolute_path)[:_MAX_POINTER]
+
+
+def _said(error: ValidationError) -> str:
+    """Say what is wrong without the value: it may be long, and it is not ours to repeat."""
+    keyword = error.validator
+    wanted: Any = error.validator_value
+    instance: Any = error.instance
+    match keyword:
+        case "required":
+            return "lacks " + ", ".join(name for name in wanted if name not in instance)
+        case "additionalProperties":
+            within: Any = error.schema
+            unknown = next(name for name in instance if name not in within.get("properties", {}))
+            return f"has the unknown field {quote(unknown)}"
+        case "type":
+            return f"is not of type {wanted}"
+        case "enum":
+            return "is none of " + ", ".join(map(str, wanted))
+        case _:
+            return f"breaks {keyword} {wanted}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ocpp:
+    """The handlers, over one installation."""
+
+    deployment: Deployment
+    metrics: Metrics
+
+    def authorize(self, version: str) -> Response:
+        """Decide whether a contract may charge; 200 for both outcomes."""
+        principal = auth.principal(self.deployment)
+        body = json_object(request, MAX_OCPP_BODY)
+        check_request(version, body)
+        check = contract_check_from_ocpp(body, request)
+        decision = validate(self.deployment, principal, check, action=Action.AUTHORIZE)
+        note_decision(decision)
+        answer = to_ocpp(decision.verdict)
+        if not _validator(version, "AuthorizeResponse").is_valid(answer):
+            raise AnswerInvalid(decision.decision_id)
+        self.metrics.decision("ocpp", decision)
+        return json_answer(answer)
+
+
+def blueprint(deployment: Deployment, metrics: Metrics) -> Blueprint:
+    """Return the routes; a path names its version, so that a CSMS cannot mean another."""
+    routes = Blueprint("ocpp", __name__)
+    handlers = Ocpp(deployment, metrics)
+    for version, name in VERSIONS.items():
+        _validator(version, "AuthorizeRequest")  # read now: a missing schema stops the start
+        routes.add_url_rule(
+            f"/ocpp/{version}/Authorize",
+            f"authorize_{name}",
+            handlers.authorize,
+            methods=["POST"],
+            defaults={"version": version},
+        )
+    return routes

@@ -1,0 +1,229 @@
+"""`/openapi.json`: what this service speaks; tests hold it against every route and every answer."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+from flask import Blueprint, Response
+
+from pki import __version__
+from pki.pkix.profiles import Kind
+from web.answers import JSON, PROBLEM
+from web.ocpp import VERSIONS
+from web.parsing import DEFAULT_PAGE, MAX_PAGE, MAX_STATION_ID
+from web.schemas import FINGERPRINT, LINE, TEXT, Schema, components, one, ref
+
+_MEANING: Final = {
+    400: "The request cannot be read or breaks a limit.",
+    401: "No valid bearer token.",
+    403: "Not for this caller.",
+    404: "It does not exist, or not for this caller.",
+    409: "It contradicts what is there.",
+    413: "The body is too large.",
+    415: "The body is not declared as application/json.",
+    422: "A profile, a lint or a key rule forbids it.",
+    500: "A fault of ours.",
+    503: "We cannot decide or act now; see Retry-After.",
+}
+_READ: Final = (400, 401, 403, 500, 503)
+_WRITE: Final = (*_READ, 413, 415)
+_OPEN: Final[list[Any]] = []
+"""The security requirement of a path that everybody may call."""
+
+
+def _problems(statuses: tuple[int, ...], name: str, media_type: str) -> Schema:
+    return {
+        str(status): {
+            "description": _MEANING[status],
+            "content": {media_type: {"schema": ref(name)}},
+        }
+        for status in sorted(statuses)
+    }
+
+
+def _good(description: str, schema: Schema, media_type: str = JSON) -> Schema:
+    return {"description": description, "content": {media_type: {"schema": schema}}}
+
+
+def _body(name: str) -> Schema:
+    return {"required": True, "content": {JSON: {"schema": ref(name)}}}
+
+
+def _parameter(name: str, where: str, schema: Schema, description: str) -> Schema:
+    return {
+        "name": name,
+        "in": where,
+        "required": where == "path",
+        "schema": schema,
+        "description": description,
+    }
+
+
+_REFERENCE: Final = _parameter(
+    "reference", "path", TEXT, "Serial number or SHA-256 fingerprint, in hexadecimal."
+)
+
+
+def _certificates() -> Schema:
+    search = [
+        _parameter("kind", "query", one(Kind), "Kind of certificate."),
+        _parameter("owner", "query", LINE, "Owning party."),
+        _parameter("commonName", "query", LINE, "The CN, exactly."),
+        _parameter("after", "query", FINGERPRINT, "`next` of the page before."),
+        _parameter(
+            "limit",
+            "query",
+            {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE},
+            "Certificates on a page.",
+        ),
+    ]
+    return {
+        "get": {
+            "summary": "Search certificates, ordered by fingerprint.",
+            "parameters": search,
+            "responses": {"200": _good("A page.", ref("CertificatePage"))}
+            | _problems(_READ, "Problem", PROBLEM),
+        },
+        "post": {
+            "summary": "Issue a leaf certificate.",
+            "requestBody": _body("IssueRequest"),
+            "responses": {
+                "201": _good("Issued.", ref("IssuedCertificate"))
+                | {"headers": {"Location": {"schema": TEXT}}}
+            }
+            | _problems((*_WRITE, 404, 409, 422), "Problem", PROBLEM),
+        },
+    }
+
+
+def _certificate() -> Schema:
+    return {
+        "parameters": [_REFERENCE],
+        "get": {
+            "summary": "Return a certificate with its status.",
+            "responses": {"200": _good("Found.", ref("FoundCertificate"))}
+            | _problems((*_READ, 404, 409), "Problem", PROBLEM),
+        },
+    }
+
+
+def _revoke() -> Schema:
+    return {
+        "parameters": [_REFERENCE],
+        "post": {
+            "summary": "Revoke a certificate, or say what that would do.",
+            "requestBody": _body("RevokeRequest"),
+            "responses": {"200": _good("What was done.", ref("RevocationReport"))}
+            | _problems((*_WRITE, 404, 409), "Problem", PROBLEM),
+        },
+    }
+
+
+def _validate() -> Schema:
+    return {
+        "post": {
+            "summary": "Decide whether a contract may charge, with reasons.",
+            "requestBody": _body("ValidateRequest"),
+            "responses": {"200": _good("The verdict, whichever it is.", ref("Verdict"))}
+            | _problems(_WRITE, "Problem", PROBLEM),
+        }
+    }
+
+
+def _authorize(version: str) -> Schema:
+    name = f"Ocpp{version.replace('.', '')}Authorize"
+    limits = {"type": "string", "minLength": 1, "maxLength": MAX_STATION_ID}
+    return {
+        "post": {
+            "summary": f"OCPP {version} Authorize (C07).",
+            "parameters": [
+                _parameter("X-Station-Id", "header", limits, "Station that the car stands at."),
+                _parameter("X-Evse-Id", "header", limits, "EVSE that the car stands at."),
+            ],
+            "requestBody": _body(f"{name}Request"),
+            "responses": {
+                "200": _good("The AuthorizeResponse, whichever it is.", ref(f"{name}Response"))
+            }
+            | _problems(_WRITE, "OcppError", JSON),
+        }
+    }
+
+
+def _open(summary: str, good: Schema, statuses: tuple[int, ...] = (500,)) -> Schema:
+    return {
+        "get": {
+            "summary": summary,
+            "security": _OPEN,
+            "responses": {"200": good} | _problems(statuses, "Problem", PROBLEM),
+        }
+    }
+
+
+def _operations() -> Schema:
+    health = _good("It does.", ref("Health"))
+    metrics = {
+        "get": {
+            "summary": "Counters for Prometheus.",
+            "description": "Open to a peer on the loopback interface without a proxy between.",
+            "security": [{"bearer": []}, {}],
+            "responses": {"200": _good("Text exposition format.", TEXT, "text/plain")}
+            | _problems((401, 403, 500, 503), "Problem", PROBLEM),
+        }
+    }
+    issuer = _parameter("issuer", "path", TEXT, "Name of an issuer, such as mo2-2.")
+    der = _good("DER.", {"type": "string", "format": "binary"}, "application/pkix-cert")
+    return {
+        "/healthz/live": _open("Does the process answer?", health),
+        "/healthz/ready": _open("Does the store answer?", health, (500, 503)),
+        "/metrics": metrics,
+        "/openapi.json": _open("This document.", _good("It.", {"type": "object"})),
+        "/ca/{issuer}": {"parameters": [issuer]}
+        | _open("Certificate of the newest active issuer.", der, (404, 500, 503)),
+        "/v1/issuers": _open("Our CAs.", _good("All of them.", ref("IssuerList")), (500, 503)),
+    }
+
+
+def document(public_url: str) -> Schema:
+    """Return the OpenAPI 3.1 document."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "PnC PKI",
+            "summary": "Issues, validates and revokes ISO 15118 certificates.",
+            "version": __version__,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": public_url}],
+        "security": [{"bearer": []}],
+        "paths": {
+            "/v1/contracts/validate": _validate(),
+            "/v1/certificates": _certificates(),
+            "/v1/certificates/{reference}": _certificate(),
+            "/v1/certificates/{reference}/revoke": _revoke(),
+            **{f"/ocpp/{version}/Authorize": _authorize(version) for version in VERSIONS},
+            **_operations(),
+        },
+        "components": {
+            "schemas": components(),
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A token that `pnc client add` made.",
+                }
+            },
+        },
+    }
+
+
+def blueprint(public_url: str) -> Blueprint:
+    """Return the route; the document is written once."""
+    routes = Blueprint("openapi", __name__)
+    text = orjson.dumps(document(public_url))
+
+    def openapi() -> Response:
+        return Response(text, content_type=JSON)
+
+    routes.add_url_rule("/openapi.json", "openapi", openapi)
+    return routes

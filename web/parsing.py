@@ -1,0 +1,265 @@
+"""Bytes to values: every limit on size and count, and bodies of our own API read strictly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Self, TypeVar
+
+import orjson
+from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+
+from pki.errors import BadInput
+from pki.ids import quote
+
+MAX_BODY: Final = 256 * 1024
+"""Octets of any body; 50 certificates fit, so that they can be answered with a verdict."""
+
+MAX_OCPP_BODY: Final = 64 * 1024
+"""Octets; four times what the longest AuthorizeRequest of OCPP 2.1 needs."""
+
+MAX_DISCARDED: Final = 32 * 1024 * 1024
+"""Octets that are read and thrown away so that an answer can be heard."""
+
+MAX_DEPTH: Final = 32
+"""Levels of JSON; no body of ours has more than three, customData of OCPP may have some."""
+
+MAX_TEXT: Final = 255
+MAX_CERTIFICATES: Final = 10
+MAX_HASH_DATA: Final = 4
+MAX_STATION_ID: Final = 64
+MAX_BEARER_TOKEN: Final = 512
+DEFAULT_PAGE: Final = 100
+MAX_PAGE: Final = 500
+
+_CHUNK: Final = 64 * 1024
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_STATION_ID: Final = re.compile(rf"[ -~]{{1,{MAX_STATION_ID}}}")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def json_object(request: Request, limit: int = MAX_BODY) -> dict[str, object]:
+    """
+    Return the body of a request, a JSON object of at most `limit` octets.
+
+    Raises:
+        UnsupportedMediaType: the body is not declared as plain `application/json`.
+        RequestEntityTooLarge: told by Content-Length, before anything is read, or while reading.
+        BadInput: `json_invalid`, `body_not_object`, `json_too_deep`.
+    """
+    encoded = request.headers.get("Content-Encoding", "identity").lower() != "identity"
+    if request.mimetype != "application/json" or encoded:
+        raise UnsupportedMediaType
+    # one octet more: of a chunked body, werkzeug hands out the limit and drops the rest in silence
+    request.max_content_length = limit + 1
+    body = request.get_data(cache=False)
+    if len(body) > limit:
+        raise RequestEntityTooLarge
+    value = _json(body)
+    if not isinstance(value, dict):
+        raise BadInput("body_not_object", "The body is not a JSON object.")
+    if _deeper_than(value, MAX_DEPTH):
+        raise BadInput("json_too_deep", f"The body has more than {MAX_DEPTH} levels.")
+    return value
+
+
+def discard_rest(request: Request) -> None:
+    """
+    Read what a refused caller still sends, within bounds.
+
+    One who sends before reading would see a reset connection in place of the answer.
+    """
+    if not request.environ.get("wsgi.input_terminated"):
+        return  # where the body ends is known to the server alone
+    stream, left = request.environ["wsgi.input"], MAX_DISCARDED
+    try:
+        while left > 0 and (data := stream.read(min(left, _CHUNK))):
+            left -= len(data)
+    except OSError:
+        return  # the caller is gone, or stalls
+
+
+def _json(body: bytes) -> object:
+    try:
+        value: object = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise BadInput("json_invalid", f"The body is not JSON: {error.msg} ({where}).") from error
+    return value
+
+
+def _deeper_than(value: object, limit: int) -> bool:
+    """Walk level by level: recursion would hand the caller our stack."""
+    level = [value]
+    for _ in range(limit):
+        level = [inner for item in level for inner in _children(item)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: object) -> Collection[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """
+    An object of our own API: nothing unknown in it, every value of the type that is asked for.
+
+    Args:
+        where: prefix of field names in messages.
+    """
+
+    values: Mapping[str, object]
+    where: str = ""
+
+    @classmethod
+    def of(cls, value: object, known: Collection[str], where: str = "") -> Self:
+        """
+        Take an object whose fields are all among `known`.
+
+        Raises:
+            BadInput: `wrong_type`, `unknown_field`.
+        """
+        if not isinstance(value, dict):
+            raise _wrong_type(where.rstrip("."), "an object")
+        for name in value:
+            if name not in known:
+                raise BadInput(
+                    "unknown_field",
+                    f"There is no field {quote(where + name)} here.",
+                    hint="Known fields: " + ", ".join(sorted(known)) + ".",
+                    data={"field": quote(where + name).strip("'\"")},
+                )
+        return cls(value, where)
+
+    def text(self, name: str, *, longest: int = MAX_TEXT) -> str | None:
+        """
+        Return a line of text, or None where the field is absent.
+
+        Raises:
+            BadInput: `wrong_type`, `too_long`, `invalid_characters` (control characters).
+        """
+        value = self.lines(name, longest=longest)
+        if value is not None and _CONTROL.search(value):
+            raise BadInput(
+                "invalid_characters",
+                f"{self.where}{name} holds control characters.",
+                data={"field": self.where + name},
+            )
+        return value
+
+    def lines(self, name: str, *, longest: int) -> str | None:
+        """Return text that may have lines, such as PEM; errors as `text`."""
+        value = self.values.get(name)
+        if name not in self.values:
+            return None
+        if not isinstance(value, str):
+            raise _wrong_type(self.where + name, "a string")
+        if len(value) > longest:
+            raise BadInput(
+                "too_long",
+                f"{self.where}{name} has more than {longest} characters.",
+                data={"field": self.where + name, "limit": longest},
+            )
+        return value
+
+    def needed(self, name: str) -> str:
+        """Return a line of text that must be there. Raises as `text`, and `field_missing`."""
+        value = self.text(name)
+        if value is None:
+            raise BadInput(
+                "field_missing",
+                f"The field {self.where}{name} is missing.",
+                data={"field": self.where + name},
+            )
+        return value
+
+    def choice(self, name: str, kind: type[Choice], known: Collection[Choice]) -> Choice | None:
+        """Return one of the known values, or None. Raises as `text`, and `invalid_value`."""
+        value = self.text(name)
+        if value is None:
+            return None
+        return one_of(self.where + name, value, kind, known)
+
+    def flag(self, name: str) -> bool:
+        """Return a boolean, false where it is absent. Raises BadInput (`wrong_type`)."""
+        value = self.values.get(name, False)
+        if not isinstance(value, bool):
+            raise _wrong_type(self.where + name, "true or false")
+        return value
+
+
+def one_of(name: str, value: str, kind: type[Choice], known: Collection[Choice]) -> Choice:
+    """Return the member that `value` names. Raises BadInput (`invalid_value`)."""
+    if value in known:
+        return kind(value)
+    raise BadInput(
+        "invalid_value",
+        f"{quote(value)} is no value of {name}.",
+        hint="One of: " + ", ".join(member.value for member in known) + ".",
+        data={"field": name},
+    )
+
+
+def query(request: Request, known: Collection[str]) -> Fields:
+    """
+    Return the query parameters.
+
+    Raises:
+        BadInput: `unknown_parameter`, `parameter_repeated`.
+    """
+    for name, values in request.args.lists():
+        if name not in known:
+            raise BadInput(
+                "unknown_parameter",
+                f"There is no parameter {quote(name)} here.",
+                hint="Known parameters: " + ", ".join(sorted(known)) + ".",
+            )
+        if len(values) > 1:
+            raise BadInput("parameter_repeated", f"The parameter {name} stands twice.")
+    return Fields(request.args.to_dict())
+
+
+def page_size(fields: Fields) -> int:
+    """Return `limit`, 1 to MAX_PAGE. Raises BadInput (`invalid_limit`)."""
+    text = fields.text("limit", longest=MAX_TEXT)
+    if text is None:
+        return DEFAULT_PAGE
+    if not re.fullmatch("[0-9]{1,6}", text) or not 1 <= int(text) <= MAX_PAGE:
+        raise BadInput("invalid_limit", f"limit is a number from 1 to {MAX_PAGE}.")
+    return int(text)
+
+
+def request_id(request: Request) -> str | None:
+    """Return the caller's X-Request-Id where it is fit for logs, else None."""
+    given = request.headers.get("X-Request-Id", "")
+    return given if _REQUEST_ID.fullmatch(given) else None
+
+
+def station_header(request: Request, name: str) -> str | None:
+    """Return a header that says where the car stands. Raises BadInput (`invalid_header`)."""
+    value = request.headers.get(name)
+    if value is None or _STATION_ID.fullmatch(value):
+        return value
+    raise BadInput(
+        "invalid_header",
+        f"{name} has 1 to {MAX_STATION_ID} printable ASCII characters.",
+        data={"header": name},
+    )
+
+
+def _wrong_type(field: str, wanted: str) -> BadInput:
+    return BadInput(
+        "wrong_type",
+        f"{field or 'The body'} is not {wanted}.",
+        data={"field": field},
+    )

@@ -1,0 +1,175 @@
+"""
+The only mapping from errors to HTTP: RFC 9457 for our own endpoints, OCPP's form under `/ocpp/`.
+
+An error that is none of `PkiError` and none of HTTP is logged with its traceback and told as
+`internal`, without a word of what it was.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from pki.errors import (
+    BadInput,
+    Conflict,
+    JsonValue,
+    NotAllowed,
+    NotFound,
+    PkiError,
+    PolicyViolation,
+    Unauthenticated,
+    Unavailable,
+)
+from web.answers import PROBLEM, json_answer
+from web.logs import ERRORS, fields_of_request
+
+OCPP_PREFIX: Final = "/ocpp/"
+RETRY_AFTER: Final = "2"
+"""Seconds; a busy database is free again, a restarted one back, in about that time."""
+
+STATUS: Final[Mapping[type[PkiError], HTTPStatus]] = {
+    BadInput: HTTPStatus.BAD_REQUEST,
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    NotAllowed: HTTPStatus.FORBIDDEN,
+    NotFound: HTTPStatus.NOT_FOUND,
+    Conflict: HTTPStatus.CONFLICT,
+    PolicyViolation: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+_HTTP: Final[Mapping[int, tuple[str, str, str | None]]] = {
+    400: ("request_malformed", "The request cannot be read.", None),
+    404: ("path_unknown", "There is nothing at this path.", "/openapi.json lists every path."),
+    405: ("method_not_allowed", "This path does not know the method.", None),
+    413: ("body_too_large", "The body is longer than this path takes.", None),
+    414: ("path_too_long", "The path is too long.", None),
+    415: (
+        "media_type_unsupported",
+        "The body is not declared as application/json.",
+        "Send Content-Type: application/json, without Content-Encoding.",
+    ),
+}
+"""Code, detail and hint for what never reaches a verb."""
+
+_FORMATION: Final = frozenset(("json_invalid", "body_not_object", "json_too_deep"))
+_OCPP_CODES: Final[Mapping[int, str]] = {
+    400: "PropertyConstraintViolation",
+    401: "SecurityError",
+    403: "SecurityError",
+    404: "NotImplemented",
+    405: "NotSupported",
+    413: "FormationViolation",
+    415: "FormationViolation",
+}
+_OCPP_DESCRIPTION: Final = 255  # OCPP-J: errorDescription, string[255]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What is told of an error, before it takes the form of a protocol."""
+
+    status: int
+    code: str
+    detail: str
+    hint: str | None = None
+    data: Mapping[str, JsonValue] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def problem_of(error: Exception) -> Problem:
+    """Return what may be told of an error; anything unexpected becomes `internal`."""
+    if isinstance(error, PkiError) and type(error) in STATUS:
+        return _of_pki(error, STATUS[type(error)])
+    if isinstance(error, HTTPException) and error.code is not None and error.code in _HTTP:
+        return _of_http(error, error.code)
+    return Problem(status=500, code="internal", detail="Something went wrong on our side.")
+
+
+def _of_pki(error: PkiError, status: HTTPStatus) -> Problem:
+    return Problem(
+        status=status.value,
+        code=error.code,
+        detail=error.message,
+        hint=error.hint,
+        data=error.data,
+        headers=_headers(error),
+    )
+
+
+def _headers(error: PkiError) -> Mapping[str, str]:
+    match error:
+        case Unauthenticated(code="token_missing"):
+            return {"WWW-Authenticate": 'Bearer realm="pnc"'}
+        case Unauthenticated():  # RFC 6750 3.1
+            return {"WWW-Authenticate": 'Bearer realm="pnc", error="invalid_token"'}
+        case Unavailable():
+            return {"Retry-After": RETRY_AFTER}
+        case _:
+            return {}
+
+
+def _of_http(error: HTTPException, status: int) -> Problem:
+    code, detail, hint = _HTTP[status]
+    headers = {}
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+    return Problem(status=status, code=code, detail=detail, hint=hint, headers=headers)
+
+
+def own_form(problem: Problem, request_id: str) -> Response:
+    """Answer as RFC 9457 has it; what belongs to the code stands beside the members of the RFC."""
+    body: dict[str, Any] = {
+        **problem.data,
+        "type": f"urn:pnc:problem:{problem.code}",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+        "code": problem.code,
+        "requestId": request_id,
+    }
+    if problem.hint is not None:
+        body["hint"] = problem.hint
+    return json_answer(body, problem.status, headers=problem.headers, media_type=PROBLEM)
+
+
+def ocpp_form(problem: Problem, request_id: str) -> Response:
+    """Answer with the members of an OCPP CALLERROR."""
+    details: dict[str, Any] = {**problem.data, "code": problem.code, "requestId": request_id}
+    if problem.hint is not None:
+        details["hint"] = problem.hint
+    formation = problem.code in _FORMATION
+    body = {
+        "errorCode": "FormationViolation"
+        if formation
+        else _OCPP_CODES.get(problem.status, "InternalError"),
+        "errorDescription": problem.detail[:_OCPP_DESCRIPTION],
+        "errorDetails": details,
+    }
+    return json_answer(body, problem.status, headers=problem.headers)
+
+
+def answer(error: Exception) -> Response:
+    """Answer any exception in the protocol that was spoken; log what is our fault."""
+    problem = problem_of(error)
+    g.code = problem.code
+    if problem.code == "internal":
+        ERRORS.error("unexpected", exc_info=error, extra={"fields": fields_of_request()})
+    elif problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        ERRORS.log(logging.WARNING, problem.code, extra={"fields": fields_of_request()})
+    form = ocpp_form if request.path.startswith(OCPP_PREFIX) else own_form
+    return form(problem, g.request_id)
+
+
+def register(app: Flask) -> None:
+    """Make every error of the app pass through `answer`."""
+    app.register_error_handler(Exception, answer)
+
+
+__all__ = ["STATUS", "Problem", "answer", "ocpp_form", "own_form", "problem_of", "register"]

@@ -21,8 +21,9 @@ from pki.model import Anchor, Domain, Issuer, IssuerState, Principal
 from pki.pkix import build, fulllint
 from pki.pkix.certificate import load
 from pki.pkix.profiles import Kind, find
-from pki.pkix.suites import PublicKey, Suite
+from pki.pkix.suites import PublicKey, Suite, generate
 from pki.ports import Deployment, Signer
+from pki.status import responders
 
 ROOT_DOMAINS: Final[Mapping[Kind, Domain]] = {
     Kind.V2G_ROOT: Domain.V2G,
@@ -46,6 +47,7 @@ class IssuerPlan:
     country: str
     responder: bool
     crl_url: bool
+    crl_shards: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +89,10 @@ _KEYS: Final = {
     "": {"operator", "edition", "issuer"},
     "operator": {"organization", "country"},
     "edition": {"suffix", "suite"},
-    "issuer": {"name", "kind", "parent", "common_name", "responder", "crl_url"},
+    "issuer": {"name", "kind", "parent", "common_name", "responder", "crl_url", "crl_shards"},
 }
+_TYPES: Final[Mapping[str, type]] = {"responder": bool, "crl_url": bool, "crl_shards": int}
+_MAX_SHARDS: Final = 999
 _NEEDED: Final = {
     "operator": {"organization", "country"},
     "edition": {"suffix", "suite"},
@@ -119,8 +123,8 @@ def _table(value: object, name: str, faults: list[str]) -> dict[str, Any]:
     faults.extend(f"unknown key {name}.{key}" for key in sorted(set(value) - _KEYS[name]))
     faults.extend(f"{name}.{key} is missing" for key in sorted(_NEEDED[name] - set(value)))
     for key, item in value.items():
-        wanted = bool if key in ("responder", "crl_url") else str
-        if not isinstance(item, wanted):
+        wanted = _TYPES.get(key, str)
+        if type(item) is not wanted:
             faults.append(f"{name}.{key} is no {wanted.__name__}")
     return value
 
@@ -144,6 +148,7 @@ def _plan(
         country=operator["country"],
         responder=issuer.get("responder", True),
         crl_url=issuer.get("crl_url", False),
+        crl_shards=issuer.get("crl_shards", 0),
     )
 
 
@@ -155,6 +160,8 @@ def _structure_faults(plans: list[IssuerPlan]) -> Iterator[str]:
             yield f"{plan.name} stands twice"
         if not profile.ca:
             yield f"{plan.name} is of kind {plan.kind}, which is no CA"
+        if not 0 <= plan.crl_shards <= _MAX_SHARDS:
+            yield f"{plan.name} has crl_shards outside 0 to {_MAX_SHARDS}"
         if plan.kind in ROOT_DOMAINS and plan.parent is not None:
             yield f"{plan.name} is a root and has a parent"
         elif (
@@ -202,7 +209,7 @@ def _create_one(deployment: Deployment, principal: Principal, plan: IssuerPlan) 
     if plan.kind in ROOT_DOMAINS:
         _trust_root(deployment, principal, issuer)
     if plan.responder:
-        _make_responder(deployment, principal, plan, issuer)
+        _make_responder(deployment, principal, issuer)
     return Made(issuer=issuer, existed=existed)
 
 
@@ -234,8 +241,9 @@ def _make_ca(
         demo=deployment.demo,
         created_at=deployment.clock.now(),
         crl_url=plan.crl_url,
+        crl_shards=plan.crl_shards,
     )
-    order = _order(deployment, plan, plan.kind, parent or issuer, signer.public_key)
+    order = _order(deployment, plan, parent or issuer, signer.public_key)
     if parent is not None:
         order = replace(order, new_issuer=issuer)
     _lint_fully(deployment, order)
@@ -253,14 +261,12 @@ def _key(deployment: Deployment, label: str, suite: Suite) -> Signer:
 def _order(
     deployment: Deployment,
     plan: IssuerPlan,
-    kind: Kind,
     issuer: Issuer,
     public_key: PublicKey,
 ) -> Order:
-    profile = find(kind, plan.suite.edition)
+    profile = find(plan.kind, plan.suite.edition)
     certificate = load(issuer.certificate) if issuer.certificate else None
     now = deployment.clock.now()
-    common_name = plan.common_name if kind is plan.kind else f"{plan.common_name} OCSP"
     return Order(
         profile=profile,
         issuer=issuer,
@@ -269,11 +275,11 @@ def _order(
         suite=plan.suite,
         subject=build.subject_name(
             profile,
-            common_name=common_name,
+            common_name=plan.common_name,
             organization=plan.organization,
             country=plan.country,
         ),
-        common_name=common_name,
+        common_name=plan.common_name,
         owner="",
         not_before=now,
         not_after=validity_end(profile, certificate, now, None),
@@ -307,14 +313,11 @@ def _trust_root(deployment: Deployment, principal: Principal, issuer: Issuer) ->
             trust.put(tx, anchor, certificate)
 
 
-def _make_responder(
-    deployment: Deployment, principal: Principal, plan: IssuerPlan, issuer: Issuer
-) -> None:
-    """Certify a delegated OCSP signer; its key lies beside the CA's under `ocsp.` + issuer id."""
+def _make_responder(deployment: Deployment, principal: Principal, issuer: Issuer) -> None:
+    """Certify a delegated OCSP signer unless the CA has one."""
     with deployment.store.read() as tx:
-        if tx.certificates.search(kind=Kind.OCSP, issuer_id=issuer.issuer_id, limit=1):
+        if any(r.issuer_id == issuer.issuer_id for r in tx.status.responders()):
             return
-    signer = _key(deployment, f"ocsp.{issuer.issuer_id}", plan.suite)
-    order = _order(deployment, plan, Kind.OCSP, issuer, signer.public_key)
-    _lint_fully(deployment, order)
-    carry_out(deployment, principal, order)
+    public_key = generate(issuer.suite).public_key()
+    _lint_fully(deployment, responders.order(deployment, issuer, public_key))
+    responders.make(deployment, principal, issuer)

@@ -8,7 +8,7 @@ A transaction is one consistent read, or one all-or-nothing write. Every method 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,9 +20,13 @@ from pki.model import (
     Anchor,
     AuditEntry,
     CertificateRecord,
+    Change,
+    ChangeKind,
     Client,
     Contract,
     ContractState,
+    CrlIntent,
+    CrlRecord,
     DecisionRecord,
     Domain,
     Intent,
@@ -30,9 +34,11 @@ from pki.model import (
     Issuer,
     IssuerState,
     Party,
+    Responder,
     Revocation,
     Role,
     StatusRule,
+    StoredAnswer,
 )
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import PublicKey, Suite
@@ -231,6 +237,75 @@ class AuditLog(Protocol):
         """Return the stored head (sequence, hash) of every chain, kept apart from the entries."""
 
 
+class StatusStore(Protocol):
+    """What status answers are made of."""
+
+    def sequence(self) -> int:
+        """Return the number of the last change; 0 before the first."""
+
+    def add_change(
+        self, kind: ChangeKind, issuer_id: str, serial: SerialNumber | None, at: dt.datetime
+    ) -> None:
+        """Append to the change log, in the order of commits."""
+
+    def changes(self, behind: int, limit: int) -> list[Change]:
+        """Return changes after number `behind`, in order."""
+
+    def changed(self, issuer_id: str, behind: int) -> bool:
+        """Tell whether an issuer's certificates changed status after change `behind`."""
+
+    def released(self, issuer_id: str, behind: int) -> set[SerialNumber]:
+        """Return serials of an issuer that were released from hold after change `behind`."""
+
+    def add_responder(self, responder: Responder) -> None: ...
+
+    def responders(self) -> list[Responder]:
+        """Return every delegated signer, oldest first for each issuer."""
+
+    def answer(self, cert_id: bytes) -> StoredAnswer | None:
+        """Return the stored answer to exactly this CertID (DER), or None."""
+
+    def put_answer(self, answer: StoredAnswer) -> None:
+        """Keep an answer in place of an older one to the same CertID."""
+
+    def drop_answers(self, issuer_id: str, serial: SerialNumber) -> None: ...
+
+    def due_answers(self, now: dt.datetime, limit: int) -> list[StoredAnswer]:
+        """Return answers that are to be signed anew, the most urgent first."""
+
+    def crl(self, issuer_id: str, shard: int) -> CrlRecord | None:
+        """Return the newest CRL of an issuer and shard."""
+
+    def crl_number(self, issuer_id: str) -> int:
+        """Return the highest CRL number of an issuer over all shards; 0 before the first."""
+
+    def add_crl_intent(self, intent: CrlIntent) -> None:
+        """Store an open intent. Raises Conflict (`crl_number_taken`)."""
+
+    def crl_intent(self, intent_id: str) -> CrlIntent | None: ...
+
+    def move_crl_intent(self, intent_id: str, before: IntentState, after: IntentState) -> bool:
+        """Change the state only if it is `before`; tell whether it was."""
+
+    def put_crl(self, record: CrlRecord, chunks: Iterable[bytes]) -> bool:
+        """Store a CRL in chunks; tell whether its number was free. Older ones but one go."""
+
+    def crl_chunks(self, record: CrlRecord) -> Iterator[bytes]:
+        """Yield the octets of a CRL piece by piece; empty if it was pruned meanwhile."""
+
+    def revoked(self, issuer_id: str, ended_before: dt.datetime) -> Iterator[Revocation]:
+        """Yield an issuer's revocations by serial, without what expired, in bounded memory."""
+
+
+class Leases(Protocol):
+    """Who may do a periodic job, until when."""
+
+    def take(self, name: str, holder: str, now: dt.datetime, until: dt.datetime) -> bool:
+        """Take or extend a lease unless somebody else holds it; tell whether it is ours."""
+
+    def give_back(self, name: str, holder: str) -> None: ...
+
+
 class Transaction(Protocol):
     """Everything the store holds, within one transaction."""
 
@@ -250,6 +325,10 @@ class Transaction(Protocol):
     def decisions(self) -> Decisions: ...
     @property
     def audit(self) -> AuditLog: ...
+    @property
+    def status(self) -> StatusStore: ...
+    @property
+    def leases(self) -> Leases: ...
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation (`mode`, `created_at`), or None."""

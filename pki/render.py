@@ -27,7 +27,7 @@ from pki.model import (
 )
 from pki.pkix import pem
 from pki.pkix.certificate import load
-from pki.revoke import RevocationReport
+from pki.revoke import ReleaseReport, RevocationReport
 
 Json = dict[str, Any]
 
@@ -121,10 +121,22 @@ def revocation_report_json(report: RevocationReport) -> Json:
         "subject": report.subject,
         "issuer": report.issuer_id,
         **revocation_json(report.revocation),
+        "siblings": list(report.siblings),
         "issuersBelow": list(report.issuers_below),
         "certificatesBelow": report.certificates_below,
         "keyBlocked": report.key_blocked,
         "fromIntent": report.from_intent,
+    }
+
+
+def release_report_json(report: ReleaseReport) -> Json:
+    """Return what a release from hold did, or with `dryRun` would do."""
+    return {
+        "dryRun": report.dry_run,
+        "serialNumber": report.serial.value,
+        "subject": report.subject,
+        "issuer": report.issuer_id,
+        "heldSince": format_time(report.held_since),
     }
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import datetime as dt
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pki import access, audit, lookup
 from pki.errors import BadInput, Conflict
-from pki.ids import quote
+from pki.ids import SerialNumber, quote
 from pki.model import (
     CertificateRecord,
+    ChangeKind,
     Intent,
     IntentState,
     Issuer,
@@ -29,7 +31,9 @@ class RevocationReport:
     What a revocation does, or would do.
 
     Attributes:
-        issuers_below: names of our CAs that fall with a revoked CA, itself included.
+        siblings: fingerprints of further certificates of the same key, revoked with it where
+            the key was lost.
+        issuers_below: our CAs that fall with a revoked CA, itself included.
         certificates_below: how many certificates they issued.
         key_blocked: the key is never certified again.
         from_intent: no certificate is stored; an unfinished intent with this serial is closed.
@@ -38,10 +42,22 @@ class RevocationReport:
     subject: str
     issuer_id: str
     revocation: Revocation
+    siblings: tuple[str, ...]
     issuers_below: tuple[str, ...]
     certificates_below: int
     key_blocked: bool
     from_intent: bool
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseReport:
+    """What a release from hold does, or would do."""
+
+    subject: str
+    issuer_id: str
+    serial: SerialNumber
+    held_since: dt.datetime
     dry_run: bool
 
 
@@ -99,24 +115,34 @@ def _revoke(  # noqa: PLR0913 - one call for both modes, so that the preview can
         revoked_at=deployment.clock.now(),
         revoked_by=principal.name,
     )
-    earlier = tx.certificates.revocation(target.issuer_id, target.serial)
-    _refuse_second(earlier, revocation)
-    below = _issuers_below(tx, target)
-    block = reason in _KEY_LOST and isinstance(target, CertificateRecord)
+    _refuse_second(tx.certificates.revocation(target.issuer_id, target.serial), revocation)
+    lost = reason in _KEY_LOST and isinstance(target, CertificateRecord)
+    siblings = _siblings(tx, target) if lost else []
+    below = [i for t in (target, *siblings) for i in _issuers_below(tx, t)]
     if not dry_run:
-        if earlier is not None:
-            tx.certificates.release(target.issuer_id, target.serial)
-        _apply(tx, target, revocation, below)
+        for one in (target, *siblings):
+            _apply(tx, one, revocation, below)
     return RevocationReport(
         subject=target.subject if isinstance(target, CertificateRecord) else target.profile,
         issuer_id=target.issuer_id,
         revocation=revocation,
+        siblings=tuple(sibling.fingerprint.value for sibling in siblings),
         issuers_below=tuple(issuer.issuer_id for issuer in below),
         certificates_below=sum(tx.certificates.count(issuer.issuer_id) for issuer in below),
-        key_blocked=block,
+        key_blocked=lost,
         from_intent=isinstance(target, Intent),
         dry_run=dry_run,
     )
+
+
+def _siblings(tx: Transaction, target: CertificateRecord | Intent) -> list[CertificateRecord]:
+    """Return further certificates of the same key that are not finally revoked."""
+    if not isinstance(target, CertificateRecord):
+        return []
+    others = [r for r in tx.certificates.by_key(target.spki_sha256) if r != target]
+    revoked = tx.certificates.revocations([(r.issuer_id, r.serial) for r in others])
+    final = {k for k, r in revoked.items() if r.reason is not Reason.CERTIFICATE_HOLD}
+    return [record for record in others if (record.issuer_id, record.serial) not in final]
 
 
 def _refuse_second(earlier: Revocation | None, wanted: Revocation) -> None:
@@ -146,16 +172,20 @@ def _issuers_below(tx: Transaction, target: CertificateRecord | Intent) -> list[
 def _apply(
     tx: Transaction,
     target: CertificateRecord | Intent,
-    revocation: Revocation,
+    cause: Revocation,
     below: list[Issuer],
 ) -> None:
+    """Revoke one certificate for the cause that was given for all of them."""
+    if tx.certificates.revocation(target.issuer_id, target.serial) is not None:
+        tx.certificates.release(target.issuer_id, target.serial)  # a hold becomes final
+    revocation = replace(cause, issuer_id=target.issuer_id, serial=target.serial)
     tx.certificates.revoke(revocation)
+    tx.status.drop_answers(target.issuer_id, target.serial)
     if isinstance(target, Intent):
         tx.intents.move(target.intent_id, target.state, IntentState.ABANDONED)
     elif revocation.reason in _KEY_LOST:
-        tx.certificates.block_key(
-            target.spki_sha256, revocation.revoked_at, f"{revocation.reason} {target.fingerprint}"
-        )
+        why = f"{revocation.reason.value} {target.fingerprint}"
+        tx.certificates.block_key(target.spki_sha256, revocation.revoked_at, why)
     for issuer in below:
         if issuer.state is IssuerState.ACTIVE:
             tx.issuers.set_state(issuer.issuer_id, IssuerState.STATUS_ONLY)
@@ -171,6 +201,55 @@ def _apply(
             "issuersBelow": [issuer.issuer_id for issuer in below],
         },
     )
+    # last, since other writers wait for the change log from here on
+    tx.status.add_change(ChangeKind.REVOKED, target.issuer_id, target.serial, revocation.revoked_at)
 
 
-__all__ = ["RevocationReport", "parse_reason", "revoke"]
+def release(
+    deployment: Deployment, principal: Principal, reference: str, *, dry_run: bool = False
+) -> ReleaseReport:
+    """
+    Release a certificate from hold; its status is good again.
+
+    Raises:
+        NotAllowed: `party_not_allowed`.
+        NotFound: `certificate_unknown`.
+        Conflict: `serial_ambiguous`, `not_on_hold`.
+    """
+    access.require(principal, access.Action.REVOKE)
+    if dry_run:
+        with deployment.store.read() as tx:
+            return _release(deployment, tx, principal, reference, dry_run=True)
+    with deployment.store.write() as tx:
+        return _release(deployment, tx, principal, reference, dry_run=False)
+
+
+def _release(
+    deployment: Deployment, tx: Transaction, principal: Principal, reference: str, *, dry_run: bool
+) -> ReleaseReport:
+    target = lookup.target(tx, reference)
+    access.require(principal, access.Action.REVOKE, target.owner or "the operator of this PKI")
+    held = tx.certificates.revocation(target.issuer_id, target.serial)
+    if held is None or held.reason is not Reason.CERTIFICATE_HOLD:
+        raise Conflict("not_on_hold", f"Serial {target.serial} is not on hold.")
+    if not dry_run:
+        now = deployment.clock.now()
+        tx.certificates.release(target.issuer_id, target.serial)
+        tx.status.drop_answers(target.issuer_id, target.serial)
+        audit.record(
+            tx,
+            chain=target.issuer_id,
+            at=now,
+            actor=principal.name,
+            action="certificate.release",
+            subject=target.serial.value,
+            details={},
+        )
+        tx.status.add_change(ChangeKind.RELEASED, target.issuer_id, target.serial, now)
+    return ReleaseReport(
+        subject=target.subject if isinstance(target, CertificateRecord) else target.profile,
+        issuer_id=target.issuer_id,
+        serial=target.serial,
+        held_since=held.revoked_at,
+        dry_run=dry_run,
+    )

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from pki.beacon import Beacon
 from pki.clock import Clock, SystemClock
 from pki.errors import Unavailable
+from pki.jobs import Job
 from pki.keys.files import FileKeys
 from pki.model import IssuerState
 from pki.ports import Deployment
 from pki.settings import MIN_PASSPHRASE, Settings
+from pki.status import Answers, View, refresh
 from pki.store.db import Database
 
 
@@ -30,16 +33,29 @@ class Services:
     settings: Settings
     deployment: Deployment
     database: Database
+    view: View
+    answers: Answers
     warnings: tuple[str, ...]
 
+    @property
+    def run_directory(self) -> Path:
+        """Where files lie that can be made again: counters, fetched CRLs."""
+        return self.settings.home / "run"
+
+    def jobs(self) -> tuple[Job, ...]:
+        """Return the periodic work of this installation."""
+        return refresh.jobs(self.deployment, self.view, self.answers, self.settings.status)
+
     def close(self) -> None:
-        """Give back database connections."""
+        """End the view's thread and give back database connections."""
+        self.view.stop()
         self.database.close()
 
 
 def build(settings: Settings, *, clock: Clock | None = None) -> Services:
     """Wire an installation; touches neither the database nor a key."""
-    database = Database(settings.database_url)
+    beacon = Beacon(settings.home / "run" / "changes")
+    database = Database(settings.database_url, on_change=beacon.count_up)
     deployment = Deployment(
         store=database,
         keys=FileKeys(settings.home / "keys", partial(_passphrase, settings)),
@@ -47,10 +63,13 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
         public_url=settings.public_url,
         demo=settings.demo,
     )
+    view = View(deployment, beacon, settings.status)
     return Services(
         settings=settings,
         deployment=deployment,
         database=database,
+        view=view,
+        answers=Answers(deployment, view, settings.status),
         warnings=_warnings(settings),
     )
 

@@ -7,15 +7,17 @@ settings.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from pki.errors import BadInput
+from pki.status.policy import StatusPolicy
 
 FILE_NAME: Final = "pnc.toml"
 DEFAULT_HOME: Final = "var"
@@ -50,6 +52,7 @@ class Settings:
     host: str
     port: int
     workers: int
+    status: StatusPolicy = field(default_factory=StatusPolicy)
 
     @property
     def demo(self) -> bool:
@@ -63,6 +66,12 @@ _KEYS: Final[Mapping[str, type]] = {
     "public_url": str,
     "approvals.required": int,
     "keys.passphrase_file": str,
+    "status.ocsp_hours": int,
+    "status.max_age": int,
+    "status.max_view_age": int,
+    "status.unissued": str,
+    "status.crl_hours": int,
+    "status.responder_renewal_days": int,
     "serve.host": str,
     "serve.port": int,
     "serve.workers": int,
@@ -158,6 +167,24 @@ def _settings(home: Path, values: Mapping[str, object], faults: list[str]) -> Se
         host=host,
         port=port,
         workers=_number(values, "serve.workers", 2, 1, 64, faults),
+        status=_status(values, faults),
+    )
+
+
+def _status(values: Mapping[str, object], faults: list[str]) -> StatusPolicy:
+    def number(key: str, default: int, low: int, high: int) -> int:
+        return _number(values, f"status.{key}", default, low, high, faults)
+
+    unissued = values.get("status.unissued", "unknown")
+    if unissued not in ("unknown", "revoked"):
+        faults.append("status.unissued is neither unknown nor revoked")
+    return StatusPolicy(
+        validity=dt.timedelta(hours=number("ocsp_hours", 168, 1, 720)),
+        max_age=number("max_age", 600, 0, 86_400),
+        max_view_age=float(number("max_view_age", 10, 1, 3600)),
+        unissued_revoked=unissued == "revoked",
+        crl_validity=dt.timedelta(hours=number("crl_hours", 168, 1, 8760)),
+        responder_renewal=dt.timedelta(days=number("responder_renewal_days", 30, 1, 60)),
     )
 
 
@@ -185,6 +212,14 @@ def to_toml(settings: Settings) -> str:
     if settings.passphrase_file:
         lines += ["", "[keys]", f"passphrase_file = {_quoted(str(settings.passphrase_file))}"]
     lines += [
+        "",
+        "[status]",
+        f"ocsp_hours = {int(settings.status.validity.total_seconds()) // 3600}",
+        f"max_age = {settings.status.max_age}",
+        f"max_view_age = {int(settings.status.max_view_age)}",
+        f"unissued = {_quoted('revoked' if settings.status.unissued_revoked else 'unknown')}",
+        f"crl_hours = {int(settings.status.crl_validity.total_seconds()) // 3600}",
+        f"responder_renewal_days = {settings.status.responder_renewal.days}",
         "",
         "[serve]",
         f"host = {_quoted(settings.host)}",

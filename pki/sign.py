@@ -7,12 +7,15 @@ intent is signed at most once (I1).
 
 from __future__ import annotations
 
+import hashlib
+
 from pki import audit
 from pki.errors import Conflict, NotFound, Unavailable
 from pki.model import Intent, IntentState, Issuer, IssuerState
 from pki.pkix.profiles import Kind
 from pki.ports import Deployment
 
+_STATUS_STATES = frozenset((IssuerState.ACTIVE, IssuerState.STATUS_ONLY))
 _ROOTS = frozenset((Kind.V2G_ROOT, Kind.MO_ROOT, Kind.OEM_ROOT, Kind.PE_ROOT))
 
 
@@ -40,10 +43,7 @@ def _spend(deployment: Deployment, intent_id: str) -> tuple[Intent, Issuer]:
         issuer = tx.issuers.get(intent.issuer_id)
         if issuer is None or not _may_sign(issuer, intent):
             raise Conflict("issuer_not_active", f"The issuer {intent.issuer_id} may not sign.")
-        if issuer.demo and not deployment.demo:
-            raise Unavailable(
-                "demo_key", f"{issuer.issuer_id} holds a demo key, this is production."
-            )
+        _refuse_demo_key(deployment, issuer)
         if not tx.intents.move(intent_id, IntentState.OPEN, IntentState.SIGNING):
             raise Conflict("intent_spent", f"The intent {intent_id} was signed or closed before.")
         audit.record(
@@ -58,8 +58,40 @@ def _spend(deployment: Deployment, intent_id: str) -> tuple[Intent, Issuer]:
     return intent, issuer
 
 
+def _refuse_demo_key(deployment: Deployment, issuer: Issuer) -> None:
+    if issuer.demo and not deployment.demo:
+        raise Unavailable("demo_key", f"{issuer.issuer_id} holds a demo key, this is production.")
+
+
 def _may_sign(issuer: Issuer, intent: Intent) -> bool:
     if issuer.state is IssuerState.ACTIVE:
         return True
     own_root = intent.kind is issuer.kind and issuer.kind in _ROOTS
     return issuer.state is IssuerState.PENDING and own_root
+
+
+def sign_crl(deployment: Deployment, intent_id: str, tbs: bytes) -> bytes:
+    """
+    Spend an open CRL intent and return the issuer's signature over its to-be-signed octets.
+
+    The octets come from the file that the intent's digest describes; others are refused.
+
+    Raises:
+        NotFound: `intent_unknown`.
+        Conflict: `intent_spent`, `issuer_not_active`, `crl_differs`.
+        Unavailable: as `sign_intent`.
+    """
+    with deployment.store.write() as tx:
+        intent = tx.status.crl_intent(intent_id)
+        if intent is None:
+            raise NotFound("intent_unknown", f"There is no CRL intent {intent_id}.")
+        if hashlib.sha256(tbs).digest() != intent.tbs_sha256:
+            raise Conflict("crl_differs", "These are not the octets of the committed intent.")
+        issuer = tx.issuers.get(intent.issuer_id)
+        if issuer is None or issuer.state not in _STATUS_STATES:
+            raise Conflict("issuer_not_active", f"The issuer {intent.issuer_id} may not sign.")
+        _refuse_demo_key(deployment, issuer)
+        if not tx.status.move_crl_intent(intent_id, IntentState.OPEN, IntentState.SIGNING):
+            raise Conflict("intent_spent", f"The intent {intent_id} was signed or closed before.")
+    signer = deployment.keys.signer(issuer.key_label)
+    return signer.sign(tbs)

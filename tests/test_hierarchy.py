@@ -89,7 +89,7 @@ def test_every_ca_but_private_roots_has_a_responder(full: Services) -> None:
     for record in responders:
         certificate = load(record.der)
         assert certificate.extended_key_usage == ("1.3.6.1.5.5.7.3.9",)
-        assert full.deployment.keys.signer(f"ocsp.{record.issuer_id}")
+        assert full.deployment.keys.signer(f"ocsp.{record.issuer_id}.1")
 
 
 def test_the_projected_installation_message_fits_ocpp(full: Services) -> None:

@@ -9,14 +9,13 @@ from flask import Blueprint, Response, request
 
 from pki import lookup, render
 from pki.clock import parse_time
-from pki.errors import BadInput, NotFound, PolicyViolation
-from pki.ids import Edition, Fingerprint, quote
+from pki.errors import BadInput, PolicyViolation
+from pki.ids import Edition, Fingerprint
 from pki.issue import IssueRequest, issue
-from pki.model import Issuer, IssuerState
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
 from pki.ports import Deployment
-from pki.revoke import parse_reason, revoke
+from pki.revoke import parse_reason, release, revoke
 from pki.validate import validate
 from pki.validate.render import to_json
 from web import auth
@@ -48,6 +47,7 @@ ISSUE_FIELDS: Final = frozenset(
     )
 )
 REVOKE_FIELDS: Final = frozenset(("reason", "dryRun"))
+RELEASE_FIELDS: Final = frozenset(("dryRun",))
 SEARCH_FIELDS: Final = frozenset(("kind", "owner", "commonName", "after", "limit"))
 
 
@@ -112,19 +112,17 @@ class Api:
             self.metrics.revoked(reason.value)
         return json_answer(render.revocation_report_json(report))
 
+    def release_certificate(self, reference: str) -> Response:
+        """Release from hold, or with `dryRun` say what that would do."""
+        principal = auth.principal(self.deployment)
+        fields = Fields.of(json_object(request), RELEASE_FIELDS)
+        report = release(self.deployment, principal, reference, dry_run=fields.flag("dryRun"))
+        return json_answer(render.release_report_json(report))
+
     def list_issuers(self) -> Response:
         """Return every CA that has a certificate; they are public."""
         found = [issuer for issuer in lookup.issuers(self.deployment) if issuer.certificate]
         return json_answer({"issuers": [render.issuer_json(issuer) for issuer in found]})
-
-    def ca_certificate(self, issuer: str) -> Response:
-        """Return the certificate of the newest active issuer of a name (RFC 5280 4.2.2.1)."""
-        found = _newest_active(lookup.issuers(self.deployment), issuer)
-        return Response(
-            found.certificate,
-            content_type="application/pkix-cert",
-            headers={"Cache-Control": "public, max-age=3600"},
-        )
 
 
 def issue_request(body: dict[str, object], *, demo: bool) -> IssueRequest:
@@ -172,13 +170,6 @@ def _common_name(fields: Fields) -> str | None:
     return emaid
 
 
-def _newest_active(issuers: list[Issuer], name: str) -> Issuer:
-    fitting = [i for i in issuers if i.name == name and i.state is IssuerState.ACTIVE]
-    if not fitting:
-        raise NotFound("issuer_unknown", f"There is no active issuer {quote(name)}.")
-    return max(fitting, key=lambda issuer: issuer.generation)
-
-
 def blueprint(deployment: Deployment, metrics: Metrics) -> Blueprint:
     """Return the routes."""
     routes = Blueprint("api", __name__)
@@ -189,8 +180,8 @@ def blueprint(deployment: Deployment, metrics: Metrics) -> Blueprint:
         ("GET", "/v1/certificates", api.search_certificates),
         ("GET", "/v1/certificates/<reference>", api.find_certificate),
         ("POST", "/v1/certificates/<reference>/revoke", api.revoke_certificate),
+        ("POST", "/v1/certificates/<reference>/release", api.release_certificate),
         ("GET", "/v1/issuers", api.list_issuers),
-        ("GET", "/ca/<issuer>", api.ca_certificate),
     ):
         routes.add_url_rule(path, handler.__name__, handler, methods=[method])
     return routes

@@ -10,8 +10,9 @@ from typing import Final
 from flask import Flask, Response, g, request
 
 from pki.services import Services
-from web import api, logs, ocpp, openapi, ops, parsing, problems
+from web import api, logs, ocpp, openapi, ops, parsing, problems, status_routes
 from web.metrics import Metrics
+from web.status import StatusPages
 
 UNMATCHED: Final = "unmatched"
 """Route label of requests for which there is no route: paths are a caller's choice."""
@@ -34,6 +35,13 @@ def create_app(services: Services) -> Flask:
     _watch(app, metrics)
     for module in (api, ocpp, ops):
         app.register_blueprint(module.blueprint(services.deployment, metrics))
+    pages = StatusPages(
+        services.deployment,
+        services.answers,
+        services.settings.status,
+        services.run_directory / "crl",
+    )
+    app.register_blueprint(status_routes.blueprint(pages))
     app.register_blueprint(openapi.blueprint(services.settings.public_url))
     return app
 

@@ -30,6 +30,7 @@ def load(environment: Mapping[str, str]) -> Flask:
     services.check_start(running)
     for warning in running.warnings:
         logs.ERRORS.warning(warning)
+    running.view.start()
     return create_app(running)
 
 

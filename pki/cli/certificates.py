@@ -35,7 +35,7 @@ from pki.issue import Issued, IssueRequest, issue
 from pki.pkix import pem
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import PrivateKey, Suite
-from pki.revoke import parse_reason, revoke
+from pki.revoke import parse_reason, release, revoke
 from pki.services import Services
 from pki.settings import MIN_PASSPHRASE
 
@@ -227,6 +227,22 @@ def revoke_command(
         click.echo("Nothing was changed. Add --yes to revoke.")
 
 
+@click.command("release")
+@click.argument("reference", metavar="SERIAL|FINGERPRINT")
+@yes_option
+@json_option
+@click.pass_obj
+@with_errors
+def release_command(home: HomeOption, *, reference: str, yes: bool, as_json: bool) -> None:
+    """Release a certificate from hold. Without --yes, nothing is changed."""
+    with installation(home) as services:
+        report = release(services.deployment, operator(), reference, dry_run=not yes)
+    body = render.release_report_json(report)
+    emit(body, as_json=as_json, table=lambda: facts(body.items()))
+    if report.dry_run and not as_json:
+        click.echo("Nothing was changed. Add --yes to release.")
+
+
 @click.command("show")
 @click.argument("reference", metavar="SERIAL|FINGERPRINT")
 @json_option
@@ -359,6 +375,7 @@ def issuer_list(home: HomeOption, *, as_json: bool) -> None:
 COMMANDS: Final = (
     issue_command,
     revoke_command,
+    release_command,
     show_command,
     list_command,
     export_command,

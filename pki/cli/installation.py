@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 from dataclasses import replace
 from importlib.resources import files
@@ -19,12 +21,14 @@ from pki.cli.output import (
     HomeOption,
     emit,
     facts,
+    installation,
     json_option,
     listing,
     operator,
     with_errors,
 )
 from pki.errors import BadInput, NotFound, Unavailable
+from pki.jobs import Runner, holder, run_once
 from pki.model import Issuer, IssuerState
 from pki.services import Services
 from pki.settings import FILE_NAME, Mode, Settings, to_toml
@@ -287,14 +291,54 @@ def _shell(path: Path) -> str:
 
 
 def _run_gunicorn(settings: Settings) -> None:
-    """Become gunicorn; it reads the same home."""
+    """Start a job runner and become gunicorn; both read the same home."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PNC_")}
     environment["PNC_HOME"] = str(settings.home)
     if settings.passphrase_file:
         environment["PNC_KEY_PASSPHRASE_FILE"] = str(settings.passphrase_file)
+    jobs = ["-m", "pki.cli", "--home", str(settings.home), "jobs", "run", "--with-parent"]
+    subprocess.Popen([sys.executable, *jobs], env=environment)  # noqa: S603 - fixed words
     config = str(files("web") / "gunicorn.conf.py")
     command = [sys.executable, "-m", "gunicorn", "--config", config, "web.wsgi:app"]
     os.execve(sys.executable, command, environment)  # noqa: S606 - our own interpreter, fixed words
+
+
+@click.group("jobs")
+def jobs_group() -> None:
+    """Periodic work: fresh OCSP answers, responders and CRLs."""
+
+
+@jobs_group.command("run")
+@click.argument("names", nargs=-1)
+@click.option("--once", is_flag=True, help="Do each job once and end.")
+@click.option("--with-parent", is_flag=True, help="End when the process that started it ends.")
+@json_option
+@click.pass_obj
+@with_errors
+def jobs_run(
+    home: HomeOption, *, names: tuple[str, ...], once: bool, with_parent: bool, as_json: bool
+) -> None:
+    """
+    Run the jobs until stopped; any number of runners may run side by side.
+
+    NAMES limits it to some of them: responders, crls, ocsp-answers.
+    """
+    with installation(home) as services:
+        jobs = tuple(job for job in services.jobs() if not names or job.name in names)
+        if len(jobs) < len(set(names)):
+            known = ", ".join(job.name for job in services.jobs())
+            raise BadInput("job_unknown", "A job of that name does not exist.", hint=known)
+        if once:
+            who = holder()
+            done = {job.name: run_once(services.deployment, job, who) for job in jobs}
+            rows = [(name, "held elsewhere" if n is None else n) for name, n in done.items()]
+            emit(done, as_json=as_json, table=lambda: listing(("job", "done"), rows))
+            return
+        parent = os.getppid()
+        runner = Runner(deployment=services.deployment, jobs=jobs)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: runner.stop())
+        runner.run(lambda: not with_parent or os.getppid() == parent)
 
 
 @click.group("demo")
@@ -311,4 +355,4 @@ def demo_token(home: HomeOption, *, client: str) -> None:
     click.echo(demo.token(home.settings().home, client))
 
 
-COMMANDS: Final = (init_command, serve_command, demo_group)
+COMMANDS: Final = (init_command, serve_command, jobs_group, demo_group)

@@ -14,7 +14,15 @@ from dataclasses import dataclass, field
 
 from pki import access
 from pki.issue.order import IssueRequest, place
-from pki.issue.phases import Order, carry_out, chain_of, linted_twin, twin_of, validity_end
+from pki.issue.phases import (
+    Order,
+    carry_out,
+    chain_of,
+    crl_address,
+    linted_twin,
+    twin_of,
+    validity_end,
+)
 from pki.model import CertificateRecord, Principal
 from pki.pkix.suites import PrivateKey
 from pki.ports import Deployment
@@ -66,6 +74,7 @@ __all__ = [
     "Order",
     "carry_out",
     "chain_of",
+    "crl_address",
     "issue",
     "linted_twin",
     "twin_of",

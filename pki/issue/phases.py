@@ -17,6 +17,7 @@ from pki.ids import Emaid, Fingerprint, SerialNumber
 from pki.model import CertificateRecord, Intent, IntentState, Issuer, IssuerState, Principal
 from pki.pkix import build, lint
 from pki.pkix.certificate import Certificate, load
+from pki.pkix.crl import shard_of
 from pki.pkix.profiles import Kind, Profile
 from pki.pkix.suites import PrivateKey, PublicKey, Suite, generate, verifies
 from pki.ports import Deployment, Transaction
@@ -177,15 +178,24 @@ def twin_of(deployment: Deployment, order: Order, serial: SerialNumber) -> bytes
         not_before=order.not_before,
         not_after=order.not_after,
         ocsp_url=f"{_plain(deployment.public_url)}/ocsp" if profile.ocsp_url else None,
-        crl_url=_crl_url(deployment, order),
+        crl_url=_crl_url(deployment, order, serial),
     )
     key = _throw_away_key(issuer.suite)
     return build.encoded(build.builder(profile, facts).sign(key, issuer.suite.hash))
 
 
-def _crl_url(deployment: Deployment, order: Order) -> str | None:
-    wanted = order.issuer.crl_url and order.profile.ocsp_url
-    return f"{_plain(deployment.public_url)}/crl/{order.issuer.name}" if wanted else None
+def _crl_url(deployment: Deployment, order: Order, serial: SerialNumber) -> str | None:
+    issuer = order.issuer
+    if not order.profile.ocsp_url or not (issuer.crl_url or issuer.crl_shards):
+        return None
+    shard = shard_of(serial.as_int, issuer.crl_shards) if issuer.crl_shards else 0
+    return crl_address(deployment.public_url, issuer.name, shard)
+
+
+def crl_address(public_url: str, issuer: str, shard: int) -> str:
+    """Return where an issuer's CRL, or one of its shards, is published."""
+    base = f"{_plain(public_url)}/crl/{issuer}"
+    return f"{base}/{shard}" if shard else base
 
 
 def _plain(url: str) -> str:

@@ -33,6 +33,7 @@ class Issuer:
         owner: party id, or "" for the operator of this PKI.
         demo: made in demo mode; such a key is refused in production mode.
         crl_url: certificates of this issuer name its CRL (costs some 40 octets of each).
+        crl_shards: they name one of so many partial CRLs instead; 0: none.
     """
 
     issuer_id: str
@@ -49,6 +50,7 @@ class Issuer:
     demo: bool
     created_at: dt.datetime
     crl_url: bool = False
+    crl_shards: int = 0
 
 
 class IntentState(StrEnum):

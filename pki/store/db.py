@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -29,14 +29,18 @@ class Database:
     Args:
         url: `sqlite:///path` or `postgresql://...`; nothing is contacted before the first use.
         wait: seconds to wait for a lock, and for a free connection.
+        on_change: called after each commit that appended to the change log.
 
     Raises:
         BadInput: `invalid_database_url`.
     """
 
-    def __init__(self, url: str, *, wait: float = _WAIT) -> None:
+    def __init__(
+        self, url: str, *, wait: float = _WAIT, on_change: Callable[[], None] = lambda: None
+    ) -> None:
         self._backend = open_backend(url, wait)
         self._process = os.getpid()
+        self._on_change = on_change
 
     @contextmanager
     def read(self) -> Iterator[Unit]:
@@ -65,12 +69,15 @@ class Database:
         connection = self._begin(self._backend.begin_write)
         try:
             session = Session(connection, writable=True)
-            yield Unit(session)
+            unit = Unit(session)
+            yield unit
             if session.failure is not None:
                 raise session.failure
             _commit(connection)
         finally:
             _roll_back(connection)
+        if unit.status.appended:
+            self._on_change()
 
     def ping(self) -> None:
         """Raise Unavailable (`store_unavailable`, `store_busy`) unless our schema answers."""

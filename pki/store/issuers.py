@@ -62,6 +62,7 @@ class IssuerRows:
             "demo": issuer.demo,
             "created_at": issuer.created_at,
             "crl_url": issuer.crl_url,
+            "crl_shards": issuer.crl_shards,
         }
         if not self._session.put(_ADD, row):
             raise Conflict("issuer_exists", f"There is an issuer {issuer.issuer_id} already.")
@@ -108,4 +109,5 @@ def _issuer(row: Row[Any]) -> Issuer:
         demo=row.demo,
         created_at=row.created_at,
         crl_url=row.crl_url,
+        crl_shards=row.crl_shards,
     )

@@ -13,8 +13,10 @@ from pki.store.contracts import ContractRows
 from pki.store.decisions import DecisionRows
 from pki.store.intents import IntentRows
 from pki.store.issuers import IssuerRows
+from pki.store.leases import LeaseRows
 from pki.store.schema import settings
 from pki.store.session import Insert, Session, Upsert
+from pki.store.status import StatusRows
 from pki.store.trust import TrustRows
 
 
@@ -40,6 +42,8 @@ class Unit:
         "decisions",
         "intents",
         "issuers",
+        "leases",
+        "status",
         "trust",
     )
 
@@ -53,6 +57,8 @@ class Unit:
         self.clients = ClientRows(session)
         self.decisions = DecisionRows(session)
         self.audit = AuditRows(session)
+        self.status = StatusRows(session)
+        self.leases = LeaseRows(session)
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation, or None."""

@@ -14,9 +14,10 @@ from sqlalchemy import Connection, Inspector, inspect
 from sqlalchemy.engine.interfaces import ReflectedIndex
 
 from pki.errors import Unavailable
+from pki.store.columns import metadata
 from pki.store.db import Database
 from pki.store.migrate import configuration
-from pki.store.schema import REVISION, metadata
+from pki.store.schema import REVISION
 from tests.databases import sqlite_url
 from tests.store import processes
 

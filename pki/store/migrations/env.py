@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from alembic import context
 
-from pki.store.schema import metadata
+import pki.store.schema
+import pki.store.schema_status  # noqa: F401 - the tables register themselves
+from pki.store.columns import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=metadata)

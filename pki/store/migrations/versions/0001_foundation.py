@@ -195,6 +195,7 @@ def _issuers() -> None:
         sa.Column("demo", sa.Boolean, nullable=False),
         _time("created_at"),
         sa.Column("crl_url", sa.Boolean, nullable=False),
+        sa.Column("crl_shards", sa.SmallInteger, nullable=False),
         sa.PrimaryKeyConstraint("issuer_id", name=op.f("pk_issuers")),
         sa.CheckConstraint("edition IN ('2', '20')", name=op.f("ck_issuers_edition")),
         sa.CheckConstraint(

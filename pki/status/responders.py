@@ -1,0 +1,98 @@
+"""Delegated OCSP signers: one valid one for each CA, replaced well before it expires."""
+
+from __future__ import annotations
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from pki.errors import Conflict
+from pki.issue import Order, carry_out, validity_end
+from pki.model import ChangeKind, Issuer, IssuerState, Principal, Responder
+from pki.pkix import build
+from pki.pkix.certificate import Certificate, load
+from pki.pkix.profiles import Kind, find
+from pki.pkix.suites import PublicKey
+from pki.ports import Deployment, Signer
+from pki.status.policy import StatusPolicy
+
+_MAX_COMMON_NAME = 64
+
+
+def make(deployment: Deployment, principal: Principal, issuer: Issuer) -> Responder:
+    """
+    Make a key and have the CA certify it as delegated signer (RFC 6960 4.2.2.2).
+
+    Raises:
+        PolicyViolation: `issuer_expired`, `lint_failed`.
+        Unavailable: store or key out of reach.
+    """
+    with deployment.store.read() as tx:
+        number = sum(r.issuer_id == issuer.issuer_id for r in tx.status.responders()) + 1
+    label = f"ocsp.{issuer.issuer_id}.{number}"
+    signer = _key(deployment, label, issuer)
+    record = carry_out(deployment, principal, order(deployment, issuer, signer.public_key))
+    responder = Responder(
+        fingerprint=record.fingerprint,
+        issuer_id=issuer.issuer_id,
+        key_label=label,
+        der=record.der,
+        not_before=record.not_before,
+        not_after=record.not_after,
+    )
+    with deployment.store.write() as tx:
+        tx.status.add_responder(responder)
+        tx.status.add_change(ChangeKind.ISSUERS, issuer.issuer_id, None, deployment.clock.now())
+    return responder
+
+
+def order(deployment: Deployment, issuer: Issuer, public_key: PublicKey) -> Order:
+    """Return the order for a responder's certificate."""
+    profile = find(Kind.OCSP, issuer.edition)
+    certificate = load(issuer.certificate)
+    now = deployment.clock.now()
+    common_name = f"{_attribute(certificate, NameOID.COMMON_NAME)} OCSP"[:_MAX_COMMON_NAME]
+    return Order(
+        profile=profile,
+        issuer=issuer,
+        issuer_certificate=certificate,
+        public_key=public_key,
+        suite=issuer.suite,
+        subject=build.subject_name(
+            profile,
+            common_name=common_name,
+            organization=_attribute(certificate, NameOID.ORGANIZATION_NAME),
+            country=_attribute(certificate, NameOID.COUNTRY_NAME),
+        ),
+        common_name=common_name,
+        owner="",
+        not_before=now,
+        not_after=validity_end(profile, certificate, now, None),
+    )
+
+
+def _attribute(certificate: Certificate, oid: x509.ObjectIdentifier) -> str:
+    return str(certificate.x509.subject.get_attributes_for_oid(oid)[0].value)
+
+
+def _key(deployment: Deployment, label: str, issuer: Issuer) -> Signer:
+    """Make the key, or take the one that an interrupted run left behind."""
+    try:
+        return deployment.keys.create(label, issuer.suite)
+    except Conflict:
+        return deployment.keys.signer(label)
+
+
+def renew(deployment: Deployment, principal: Principal, policy: StatusPolicy) -> int:
+    """Replace every responder that soon expires; return how many were made."""
+    soon = deployment.clock.now() + policy.responder_renewal
+    with deployment.store.read() as tx:
+        lasting = {r.issuer_id for r in tx.status.responders() if r.not_after > soon}
+        served = {r.issuer_id for r in tx.status.responders()}
+        issuers = [i for i in tx.issuers.all() if i.issuer_id in served - lasting]
+    made = 0
+    for issuer in issuers:
+        certificate = load(issuer.certificate)
+        if issuer.state is IssuerState.ACTIVE and certificate.not_after > soon:
+            make(deployment, principal, issuer)
+            made += 1
+    return made

@@ -1,0 +1,46 @@
+"""
+Requests without a framework: what the hot paths take and give.
+
+A handler is a plain function of these values, so that a Flask view and a raw ASGI application call
+the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+_NONE: Final[Mapping[str, str]] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HotRequest:
+    """
+    One HTTP request.
+
+    Attributes:
+        raw_path: as it stands in the request line, percent signs and all, without the query.
+        headers: names in lower case.
+        body: complete; whoever reads it stops one octet above the limit of the path.
+    """
+
+    method: str
+    raw_path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HotResponse:
+    """
+    One HTTP answer.
+
+    Attributes:
+        body: octets, or the file that holds them.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    body: bytes | Path = b""

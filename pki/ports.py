@@ -29,6 +29,8 @@ from pki.model import (
     CrlRecord,
     DecisionRecord,
     Domain,
+    ForeignCrl,
+    ForeignStatus,
     Intent,
     IntentState,
     Issuer,
@@ -37,7 +39,10 @@ from pki.model import (
     Responder,
     Revocation,
     Role,
+    SeenCertificate,
+    StaleRule,
     StatusRule,
+    StatusSource,
     StoredAnswer,
 )
 from pki.pkix.profiles import Kind
@@ -297,6 +302,46 @@ class StatusStore(Protocol):
         """Yield an issuer's revocations by serial, without what expired, in bounded memory."""
 
 
+class EvidenceStore(Protocol):
+    """Evidence of foreign certificates' status."""
+
+    def add_source(self, source: StatusSource) -> None:
+        """Store a source. Raises Conflict (`source_exists`)."""
+
+    def sources(self) -> list[StatusSource]:
+        """Return every source, oldest first."""
+
+    def remove_source(self, source_id: str) -> bool:
+        """Forget a source; tell whether it was there."""
+
+    def fetched(self, source_id: str, at: dt.datetime, problem: str | None) -> None:
+        """Note how the last attempt at a source went."""
+
+    def crl(self, issuer_hash: bytes) -> ForeignCrl | None: ...
+
+    def put_crl(self, crl: ForeignCrl, listed: Iterable[ForeignStatus]) -> None:
+        """Replace a foreign CA's CRL and everything that it lists."""
+
+    def put_status(self, status: ForeignStatus) -> None: ...
+
+    def statuses(self, issuer_hash: bytes, serial: str) -> list[ForeignStatus]:
+        """Return what each kind of source says of one certificate."""
+
+    def see(self, certificate: SeenCertificate) -> None:
+        """Remember a foreign certificate."""
+
+    def seen(self, issuer_hash: bytes, now: dt.datetime, limit: int) -> list[SeenCertificate]:
+        """Return certificates of a foreign CA that are still valid, last seen first."""
+
+    def forget(self, now: dt.datetime, unseen_since: dt.datetime) -> int:
+        """Forget certificates that expired or were not seen for long; return how many."""
+
+    def stale_rules(self) -> dict[Domain, StaleRule]:
+        """Return the rules that were set; a domain without one refuses."""
+
+    def set_stale_rule(self, domain: Domain, rule: StaleRule) -> None: ...
+
+
 class Leases(Protocol):
     """Who may do a periodic job, until when."""
 
@@ -329,6 +374,8 @@ class Transaction(Protocol):
     def status(self) -> StatusStore: ...
     @property
     def leases(self) -> Leases: ...
+    @property
+    def evidence(self) -> EvidenceStore: ...
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation (`mode`, `created_at`), or None."""

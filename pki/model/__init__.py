@@ -36,6 +36,14 @@ from pki.model.decisions import (
     Status,
     Verdict,
 )
+from pki.model.evidence import (
+    ForeignCrl,
+    ForeignStatus,
+    SeenCertificate,
+    SourceKind,
+    StaleRule,
+    StatusSource,
+)
 from pki.model.people import (
     Account,
     Client,
@@ -84,6 +92,8 @@ __all__ = [
     "Domain",
     "Evidence",
     "Fault",
+    "ForeignCrl",
+    "ForeignStatus",
     "HashData",
     "Intent",
     "IntentState",
@@ -98,8 +108,12 @@ __all__ = [
     "Responder",
     "Revocation",
     "Role",
+    "SeenCertificate",
+    "SourceKind",
+    "StaleRule",
     "Status",
     "StatusRule",
+    "StatusSource",
     "StoredAnswer",
     "Trust",
     "TrustAnchor",

@@ -11,6 +11,7 @@ from pki.store.certificates import CertificateRows
 from pki.store.clients import ClientRows
 from pki.store.contracts import ContractRows
 from pki.store.decisions import DecisionRows
+from pki.store.evidence import EvidenceRows
 from pki.store.intents import IntentRows
 from pki.store.issuers import IssuerRows
 from pki.store.leases import LeaseRows
@@ -40,6 +41,7 @@ class Unit:
         "clients",
         "contracts",
         "decisions",
+        "evidence",
         "intents",
         "issuers",
         "leases",
@@ -59,6 +61,7 @@ class Unit:
         self.audit = AuditRows(session)
         self.status = StatusRows(session)
         self.leases = LeaseRows(session)
+        self.evidence = EvidenceRows(session)
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation, or None."""

@@ -24,6 +24,7 @@ from pki.model import (
     Issuer,
     Party,
     Revocation,
+    StatusSource,
 )
 from pki.pkix import pem
 from pki.pkix.certificate import load
@@ -137,6 +138,21 @@ def release_report_json(report: ReleaseReport) -> Json:
         "subject": report.subject,
         "issuer": report.issuer_id,
         "heldSince": format_time(report.held_since),
+    }
+
+
+def source_json(source: StatusSource) -> Json:
+    """Return where foreign status is fetched, and how the last attempt went."""
+    return {
+        "sourceId": source.source_id,
+        "domain": source.domain.value,
+        "kind": source.kind.value,
+        "url": source.url,
+        "issuer": load(source.issuer).subject_text,
+        "addedAt": format_time(source.added_at),
+        "addedBy": source.added_by,
+        "fetchedAt": format_time(source.fetched_at) if source.fetched_at else None,
+        "problem": source.problem,
     }
 
 

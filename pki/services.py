@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from pki import foreign
 from pki.beacon import Beacon
 from pki.clock import Clock, SystemClock
 from pki.errors import Unavailable
@@ -44,7 +45,13 @@ class Services:
 
     def jobs(self) -> tuple[Job, ...]:
         """Return the periodic work of this installation."""
-        return refresh.jobs(self.deployment, self.view, self.answers, self.settings.status)
+        own = refresh.jobs(self.deployment, self.view, self.answers, self.settings.status)
+        fetch = Job(
+            name="evidence",
+            every=60.0,
+            work=lambda: foreign.fetch_due(self.deployment, self.settings.outbound),
+        )
+        return (*own, fetch)
 
     def close(self) -> None:
         """End the view's thread and give back database connections."""

@@ -8,6 +8,7 @@ settings.
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import re
 import tomllib
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from pki.errors import BadInput
+from pki.outbound import Network, OutboundPolicy
 from pki.status.policy import StatusPolicy
 
 FILE_NAME: Final = "pnc.toml"
@@ -53,6 +55,7 @@ class Settings:
     port: int
     workers: int
     status: StatusPolicy = field(default_factory=StatusPolicy)
+    outbound: OutboundPolicy = field(default_factory=OutboundPolicy)
 
     @property
     def demo(self) -> bool:
@@ -66,6 +69,7 @@ _KEYS: Final[Mapping[str, type]] = {
     "public_url": str,
     "approvals.required": int,
     "keys.passphrase_file": str,
+    "outbound.allowed_networks": list,
     "status.ocsp_hours": int,
     "status.max_age": int,
     "status.max_view_age": int,
@@ -168,7 +172,19 @@ def _settings(home: Path, values: Mapping[str, object], faults: list[str]) -> Se
         port=port,
         workers=_number(values, "serve.workers", 2, 1, 64, faults),
         status=_status(values, faults),
+        outbound=OutboundPolicy(allowed=_networks(values, faults)),
     )
+
+
+def _networks(values: Mapping[str, object], faults: list[str]) -> tuple[Network, ...]:
+    found: list[Network] = []
+    listed = values.get("outbound.allowed_networks", [])
+    for text in listed if isinstance(listed, list) else []:
+        try:
+            found.append(ipaddress.ip_network(text))
+        except (ValueError, TypeError):
+            faults.append(f"outbound.allowed_networks holds {text!r}, which is no network")
+    return tuple(found)
 
 
 def _status(values: Mapping[str, object], faults: list[str]) -> StatusPolicy:
@@ -212,6 +228,9 @@ def to_toml(settings: Settings) -> str:
     if settings.passphrase_file:
         lines += ["", "[keys]", f"passphrase_file = {_quoted(str(settings.passphrase_file))}"]
     lines += [
+        "",
+        "[outbound]",
+        f"allowed_networks = [{', '.join(_quoted(str(n)) for n in settings.outbound.allowed)}]",
         "",
         "[status]",
         f"ocsp_hours = {int(settings.status.validity.total_seconds()) // 3600}",

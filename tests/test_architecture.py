@@ -32,6 +32,8 @@ VERBS: dict[str, set[str]] = {
     "revoke": {"access", "audit", "lookup"},
     "validate": {"access", "contracts"},
     "beacon": set(),
+    "outbound": set(),
+    "foreign": {"access", "audit", "outbound", "trust"},
     "jobs": set(),
     "status": {"access", "audit", "beacon", "issue", "jobs", "sign"},
     "hierarchy": {"access", "audit", "issue", "status", "trust"},
@@ -96,7 +98,7 @@ BELOW_2 = {*LAYER_0, *LAYER_1, *LAYER_1B}
 ALLOWED: dict[str, set[str]] = {
     **{part: set(LAYER_0) for part in (*LAYER_0, *LAYER_1)},
     **{part: BELOW_2 for part in (*LAYER_1B, *LAYER_2)},  # noqa: C420 - shared sets, never changed
-    "settings": BELOW_2 | {"status"},
+    "settings": BELOW_2 | {"outbound", "status"},
     **{verb: BELOW_2 | others for verb, others in VERBS.items()},
     "services": {*BELOW_2, *LAYER_2, *VERBS, *LAYER_4},
 }

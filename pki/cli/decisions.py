@@ -25,7 +25,7 @@ from pki.model import ContractCheck, Decision
 from pki.pkix import pem
 from pki.pkix.certificate import Certificate
 from pki.trust import anchor_certificate
-from pki.validate import validate, without_store
+from pki.validate import EvidenceFiles, validate, without_store
 from pki.validate.presented import MAX_PRESENTED
 from pki.validate.render import to_json
 
@@ -43,6 +43,20 @@ _MAX_FILE: Final = 256 * 1024
     "is then not asked.",
 )
 @click.option("--at", help="Decide as of this time, such as 2025-01-01T00:00:00Z.")
+@click.option(
+    "--crl",
+    "crls",
+    multiple=True,
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="CRL (DER) as evidence of foreign certificates' status; may be repeated.",
+)
+@click.option(
+    "--ocsp-response",
+    "responses",
+    multiple=True,
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="OCSP answer (DER) as evidence; may be repeated.",
+)
 @click.option("--emaid", help="EMAID that the car presented beside its certificate.")
 @click.option("--check", "check_only", is_flag=True, help="Exit with status 1 on a rejection.")
 @json_option
@@ -53,6 +67,8 @@ def validate_command(  # noqa: PLR0913 - one parameter per option
     *,
     chain: Path,
     anchors: tuple[Path, ...],
+    crls: tuple[Path, ...],
+    responses: tuple[Path, ...],
     at: str | None,
     emaid: str | None,
     check_only: bool,
@@ -65,7 +81,11 @@ def validate_command(  # noqa: PLR0913 - one parameter per option
     the exit status is 0 for both outcomes unless --check is given.
     """
     check = chain_check(chain.read_bytes(), emaid)
-    decision = _decide(home, check, tuple(map(_anchor, anchors)), at)
+    files = EvidenceFiles(
+        crls=tuple(path.read_bytes() for path in crls),
+        responses=tuple(path.read_bytes() for path in responses),
+    )
+    decision = _decide(home, check, tuple(map(_anchor, anchors)), at, files)
     body = to_json(decision)
     emit(body, as_json=as_json, table=lambda: _table(body))
     if check_only and not body["accepted"]:
@@ -88,7 +108,11 @@ def _anchor(path: Path) -> Certificate:
 
 
 def _decide(
-    home: HomeOption, check: ContractCheck, anchors: tuple[Certificate, ...], at: str | None
+    home: HomeOption,
+    check: ContractCheck,
+    anchors: tuple[Certificate, ...],
+    at: str | None,
+    files: EvidenceFiles,
 ) -> Decision:
     when = parse_time(at) if at else None
     settings = home.settings()
@@ -97,12 +121,14 @@ def _decide(
         if settings.home.exists() or not anchors:
             services = wiring.build(settings)
         if services is not None and services.database.exists():
-            return validate(services.deployment, operator(), check, at=when, anchors=anchors)
+            return validate(
+                services.deployment, operator(), check, at=when, anchors=anchors, files=files
+            )
     finally:
         if services is not None:
             services.close()
     if anchors:
-        return without_store(check, anchors, when or SystemClock().now())
+        return without_store(check, anchors, when or SystemClock().now(), files)
     raise NotFound(
         "not_initialised",
         f"There is no PKI at {settings.home}.",

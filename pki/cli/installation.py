@@ -321,7 +321,7 @@ def jobs_run(
     """
     Run the jobs until stopped; any number of runners may run side by side.
 
-    NAMES limits it to some of them: responders, crls, ocsp-answers.
+    NAMES limits it to some of them: responders, crls, ocsp-answers, evidence.
     """
     with installation(home) as services:
         jobs = tuple(job for job in services.jobs() if not names or job.name in names)

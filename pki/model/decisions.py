@@ -11,6 +11,7 @@ from typing import Final, Literal, NoReturn
 from pki.ids import Edition, Emaid, Fingerprint, SerialNumber
 from pki.model.certificates import Reason
 from pki.model.contracts import Contract
+from pki.model.evidence import StaleRule
 from pki.model.people import Account
 from pki.model.trust import Domain, StatusRule
 
@@ -69,6 +70,7 @@ class CertificateStatus:
     Attributes:
         source: `own` (our store), `foreign` (evidence fetched ahead) or `none`.
         as_of: when that was true.
+        next_update: when foreign evidence becomes stale; None for our own store.
     """
 
     status: Status
@@ -76,6 +78,7 @@ class CertificateStatus:
     as_of: dt.datetime
     reason: Reason | None = None
     revoked_at: dt.datetime | None = None
+    next_update: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +105,14 @@ class Evidence:
     Attributes:
         statuses: by certificate fingerprint; absent means we know nothing.
         contract: by the leaf's EMAID where there is a leaf, else by the token.
+        asked_responders: identities of foreign CAs whose OCSP responder a job asks; certificates of
+            theirs are remembered.
     """
 
     read_at: dt.datetime
     statuses: Mapping[Fingerprint, CertificateStatus] = field(default_factory=dict)
     contract: ContractEvidence = field(default_factory=ContractEvidence)
+    asked_responders: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +122,7 @@ class DecisionPolicy:
 
     Attributes:
         status: rule for foreign certificates per trust domain; a domain without one requires it.
+        stale: whether evidence past its nextUpdate counts; a domain without one refuses it.
         ask_contract: False only where no store is at hand (command line, conformance runs).
         strict_check_digit: refuse an EMAID whose check digit is wrong; off by default, since real
             contracts carry wrong ones.
@@ -123,6 +130,7 @@ class DecisionPolicy:
 
     version: int = 1
     status: Mapping[Domain, StatusRule] = field(default_factory=dict)
+    stale: Mapping[Domain, StaleRule] = field(default_factory=dict)
     ask_contract: bool = True
     strict_check_digit: bool = False
 

@@ -32,7 +32,7 @@ class StatusSource:
 
     Attributes:
         issuer: DER certificate of that CA, under whose key the answers verify.
-        issuer_hash: see `pki.foreign.issuer_hash`.
+        issuer_hash: see `pki.pkix.hashes.identity`.
         problem: why the last attempt failed, or None.
     """
 
@@ -64,7 +64,7 @@ class ForeignStatus:
     What verified evidence says of one foreign certificate.
 
     Attributes:
-        serial: decimal; foreign serials may be longer than ours.
+        serial: hexadecimal; foreign serials may be longer than ours, or negative.
         origin: the kind of source it came from.
         revoked: False is *good*.
     """

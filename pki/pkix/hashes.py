@@ -26,3 +26,8 @@ def public_key_octets(spki: bytes) -> bytes:
     """Return the value of the subjectPublicKey BIT STRING of a SubjectPublicKeyInfo."""
     _, bits = children(spki, element_at(spki, 0, len(spki)))
     return spki[bits.body + 1 : bits.end]
+
+
+def identity(certificate: Certificate) -> bytes:
+    """Return SHA-256 over subject and public key: a CA under whatever certificate it shows."""
+    return hashlib.sha256(certificate.subject + certificate.spki).digest()

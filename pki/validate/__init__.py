@@ -6,6 +6,9 @@ import base64
 import datetime as dt
 import json
 import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
 
 from pki import access
 from pki.clock import format_time
@@ -21,19 +24,24 @@ from pki.model import (
     Principal,
     Rejected,
     Role,
+    SeenCertificate,
     StatusRule,
     Trust,
     TrustAnchor,
 )
 from pki.pkix.certificate import Certificate
+from pki.pkix.hashes import identity
 from pki.ports import Deployment
 from pki.validate import presented
 from pki.validate.decide import decide
+from pki.validate.files import EvidenceFiles, statuses
 from pki.validate.gather import gather
 from pki.validate.presented import Presented
 from pki.validate.render import to_json
 
-__all__ = ["decide", "validate", "without_store"]
+__all__ = ["EvidenceFiles", "decide", "validate", "without_store"]
+
+_NO_FILES: Final = EvidenceFiles()
 
 
 def validate(  # noqa: PLR0913 - who, what, and the two ways to ask otherwise
@@ -44,6 +52,7 @@ def validate(  # noqa: PLR0913 - who, what, and the two ways to ask otherwise
     action: access.Action = access.Action.VALIDATE,
     at: dt.datetime | None = None,
     anchors: tuple[Certificate, ...] = (),
+    files: EvidenceFiles = _NO_FILES,
 ) -> Decision:
     """
     Decide whether a contract may be used here and now, and keep the receipt.
@@ -51,6 +60,7 @@ def validate(  # noqa: PLR0913 - who, what, and the two ways to ask otherwise
     Args:
         at: decide as of this time (command line).
         anchors: trust only these, for contracts, and ask no status of foreign certificates.
+        files: CRLs and OCSP answers that count as evidence besides what the store holds.
 
     Raises:
         NotAllowed: `role_not_allowed`, `party_not_allowed` (an eMSP asks for its own contracts
@@ -63,21 +73,36 @@ def validate(  # noqa: PLR0913 - who, what, and the two ways to ask otherwise
         chain, evidence, trust, policy = gather(tx, check, now)
     if anchors:
         trust, policy = _given(anchors, trust), _not_asked(policy)
+    told = statuses(files, chain, trust, now)
+    evidence = replace(evidence, statuses=told | dict(evidence.statuses))
     verdict = decide(chain, check, evidence, trust, policy, now)
     _require_own(principal, verdict)
     decision = Decision(decision_id=secrets.token_hex(12), decided_at=now, verdict=verdict)
     with deployment.store.write() as tx:
         tx.decisions.add(_receipt(principal, check, chain, evidence, trust, policy, decision))
+        path = {status.fingerprint for status in verdict.path}
+        for seen in _foreign(chain, evidence, trust, now):
+            if seen.fingerprint in path:  # what no anchor vouches for is not remembered
+                tx.evidence.see(seen)
     return decision
 
 
 def without_store(
-    check: ContractCheck, anchors: tuple[Certificate, ...], now: dt.datetime
+    check: ContractCheck,
+    anchors: tuple[Certificate, ...],
+    now: dt.datetime,
+    files: EvidenceFiles = _NO_FILES,
 ) -> Decision:
-    """Decide on the chain alone: status, contract and account are not asked, no receipt is kept."""
+    """
+    Decide on the chain alone, with evidence from files; contract and account are not asked.
+
+    No receipt is kept.
+    """
     trust = _given(anchors, Trust(version=0, anchors=()))
     policy = _not_asked(DecisionPolicy(ask_contract=False))
-    verdict = decide(presented.read(check), check, Evidence(read_at=now), trust, policy, now)
+    chain = presented.read(check)
+    evidence = Evidence(read_at=now, statuses=statuses(files, chain, trust, now))
+    verdict = decide(chain, check, evidence, trust, policy, now)
     return Decision(decision_id=secrets.token_hex(12), decided_at=now, verdict=verdict)
 
 
@@ -97,6 +122,26 @@ def _not_asked(policy: DecisionPolicy) -> DecisionPolicy:
         ask_contract=policy.ask_contract,
         strict_check_digit=policy.strict_check_digit,
     )
+
+
+def _foreign(
+    chain: Presented, evidence: Evidence, trust: Trust, now: dt.datetime
+) -> Iterator[SeenCertificate]:
+    """Yield presented certificates whose issuer's responder a job asks."""
+    if not evidence.asked_responders:
+        return
+    issuers = (*chain.certificates[1:], *(anchor.certificate for anchor in trust.anchors))
+    for certificate in chain.certificates:
+        for issuer in issuers:
+            named = issuer.normal_subject == certificate.normal_issuer
+            if named and identity(issuer) in evidence.asked_responders:
+                yield SeenCertificate(
+                    fingerprint=certificate.fingerprint,
+                    issuer_hash=identity(issuer),
+                    der=certificate.der,
+                    seen_at=now,
+                    not_after=certificate.not_after,
+                )
 
 
 def _require_own(principal: Principal, verdict: Accepted | Rejected) -> None:
@@ -129,6 +174,7 @@ def _receipt(  # noqa: PLR0913 - the inputs of `decide`, all of which the receip
                 "status": status.status.value,
                 "source": status.source,
                 "asOf": format_time(status.as_of),
+                "nextUpdate": format_time(status.next_update) if status.next_update else None,
                 "reason": status.reason.value if status.reason else None,
                 "revokedAt": format_time(status.revoked_at) if status.revoked_at else None,
             }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pki.errors import BadInput
@@ -16,6 +16,7 @@ from pki.model import (
     Domain,
     Evidence,
     PathStatus,
+    StaleRule,
     Status,
     StatusRule,
     Trust,
@@ -144,7 +145,7 @@ def _status(
 ) -> CertificateStatus:
     known = case.evidence.statuses.get(certificate.fingerprint)
     if known is not None:
-        return known
+        return replace(known, status=Status.UNKNOWN) if _is_stale(case, known, rule) else known
     as_of = case.evidence.read_at
     if issuer is not None and _is_ours(case, issuer):
         return CertificateStatus(status=Status.UNKNOWN, source="own", as_of=as_of)
@@ -152,6 +153,15 @@ def _status(
     return CertificateStatus(
         status=Status.UNKNOWN if asked else Status.NOT_ASKED, source="none", as_of=as_of
     )
+
+
+def _is_stale(case: Case, known: CertificateStatus, rule: StatusRule) -> bool:
+    """Tell whether evidence is past its nextUpdate where that counts; *revoked* never grows old."""
+    if known.status is not Status.GOOD or known.next_update is None:
+        return False
+    domains = anchor_domains(case) & CONTRACT_DOMAINS
+    accepted = all(case.policy.stale.get(domain) is StaleRule.ACCEPT for domain in domains)
+    return rule is StatusRule.REQUIRED and case.now > known.next_update and not accepted
 
 
 def _is_ours(case: Case, issuer: Certificate) -> bool:

@@ -19,12 +19,13 @@ from pki.model import (
     HashData,
     Issuer,
     OwnIssuer,
+    SourceKind,
     Status,
     Trust,
     TrustAnchor,
 )
 from pki.pkix.certificate import Certificate, load
-from pki.pkix.hashes import issuer_hashes
+from pki.pkix.hashes import identity, issuer_hashes
 from pki.ports import Transaction
 from pki.validate import presented
 from pki.validate.presented import Presented
@@ -43,10 +44,15 @@ def gather(
         chain = _by_hash(tx, check.hash_data, trust)
     evidence = Evidence(
         read_at=now,
-        statuses=_statuses(tx, chain, trust, now),
+        statuses=_foreign_statuses(tx, chain, trust, now) | _statuses(tx, chain, trust, now),
         contract=_contract(tx, chain, check),
+        asked_responders=frozenset(
+            source.issuer_hash for source in tx.evidence.sources() if source.kind is SourceKind.OCSP
+        ),
     )
-    policy = DecisionPolicy(version=trust.version, status=tx.trust.rules())
+    policy = DecisionPolicy(
+        version=trust.version, status=tx.trust.rules(), stale=tx.evidence.stale_rules()
+    )
     return chain, evidence, trust, policy
 
 
@@ -93,6 +99,52 @@ def _statuses(
         for fingerprint, record in records.items()
         for revocation in (revoked.get((record.issuer_id, record.serial)),)
     }
+
+
+def _foreign_statuses(
+    tx: Transaction, chain: Presented, trust: Trust, now: dt.datetime
+) -> dict[Fingerprint, CertificateStatus]:
+    """
+    Return what fetched evidence says of the presented certificates.
+
+    Evidence is kept under the identity of an issuer that an administrator configured, so a twin of
+    that issuer finds none.
+    """
+    issuers = (*chain.certificates[1:], *(anchor.certificate for anchor in trust.anchors))
+    found: dict[Fingerprint, CertificateStatus] = {}
+    for certificate in chain.certificates:
+        for issuer in issuers:
+            if issuer.normal_subject == certificate.normal_issuer:
+                status = _foreign_status(tx, identity(issuer), f"{certificate.serial:x}", now)
+                if status is not None:
+                    found[certificate.fingerprint] = status
+    return found
+
+
+def _foreign_status(
+    tx: Transaction, issuer: bytes, serial: str, now: dt.datetime
+) -> CertificateStatus | None:
+    """Return *revoked* if any evidence says so, else *good* by the freshest, else None."""
+    known = tx.evidence.statuses(issuer, serial)
+    for status in known:
+        if status.revoked:
+            return CertificateStatus(
+                status=Status.REVOKED,
+                source="foreign",
+                as_of=status.this_update,
+                reason=status.reason,
+                revoked_at=status.revoked_at,
+                next_update=status.next_update,
+            )
+    crl = tx.evidence.crl(issuer)
+    times = [(s.next_update, s.this_update) for s in known]
+    if crl is not None:
+        times.append((crl.next_update, crl.this_update))
+    times = [(until, since) for until, since in times if since <= now]
+    if not times:
+        return None
+    until, since = max(times)
+    return CertificateStatus(status=Status.GOOD, source="foreign", as_of=since, next_update=until)
 
 
 def _contract(tx: Transaction, chain: Presented, check: ContractCheck) -> ContractEvidence:

@@ -9,7 +9,14 @@ from typing import Final
 from pki.clock import format_time
 from pki.errors import BadInput
 from pki.ids import CheckDigit, Emaid, quote
-from pki.model import EMAID_TOKEN_TYPE, ContractState, Fault, Status, StatusRule
+from pki.model import (
+    EMAID_TOKEN_TYPE,
+    ContractState,
+    Fault,
+    PathStatus,
+    Status,
+    StatusRule,
+)
 from pki.validate import profile
 from pki.validate.case import CONTRACT_DOMAINS, Case, anchor_domains, path_status, status_rule
 
@@ -155,15 +162,24 @@ def _status_known(case: Case) -> Answer:
     for entry in below:
         missing = entry.status.status is Status.UNKNOWN
         if missing and (entry.status.source == "own" or rule is StatusRule.REQUIRED):
-            who = (
-                "our own CA did not issue" if entry.status.source == "own" else "nobody answers for"
-            )
-            return No(Fault.STATUS_MISSING, f"{who} {entry.subject}")
+            return No(Fault.STATUS_MISSING, _missing(entry))
     foreign = [entry for entry in below if entry.status.status is Status.NOT_ASKED]
     if foreign and len(foreign) == len(below):
         return NotAsked(f"status of foreign certificates: {rule.value}")
     notes = (f"{len(foreign)} foreign certificates not asked",) if foreign else ()
     return Yes("every required status is known and good", notes)
+
+
+def _missing(entry: PathStatus) -> str:
+    match entry.status.source:
+        case "own":
+            return f"our own CA did not issue {entry.subject}"
+        case "foreign":
+            until = entry.status.next_update
+            since = format_time(until) if until else "long ago"
+            return f"the evidence about {entry.subject} is stale since {since}"
+        case _:
+            return f"nobody answers for {entry.subject}"
 
 
 def _contract(case: Case) -> Answer:

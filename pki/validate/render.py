@@ -74,6 +74,7 @@ def _evidence(path: PathStatus) -> Json:
         "status": status.status.value,
         "source": status.source,
         "asOf": format_time(status.as_of),
+        "nextUpdate": format_time(status.next_update) if status.next_update else None,
         "reason": status.reason.value if status.reason else None,
         "revokedAt": format_time(status.revoked_at) if status.revoked_at else None,
     }

@@ -1,0 +1,138 @@
+"""
+How verbs see the store, the keys and the installation: protocols only.
+
+A transaction is one consistent read, or one all-or-nothing write. Every method raises
+`Unavailable` (`store_unavailable`, `store_busy`) when the database is gone or locked.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from pki.clock import Clock
+from pki.pkix.suites import PublicKey, Suite
+from pki.ports.aggregates import (
+    AuditLog,
+    Certificates,
+    Clients,
+    Contracts,
+    Decisions,
+    Intents,
+    Issuers,
+    TrustStore,
+)
+from pki.ports.status import (
+    EvidenceStore,
+    Leases,
+    StatusStore,
+)
+
+
+class Transaction(Protocol):
+    """Everything the store holds, within one transaction."""
+
+    @property
+    def issuers(self) -> Issuers: ...
+    @property
+    def intents(self) -> Intents: ...
+    @property
+    def certificates(self) -> Certificates: ...
+    @property
+    def contracts(self) -> Contracts: ...
+    @property
+    def trust(self) -> TrustStore: ...
+    @property
+    def clients(self) -> Clients: ...
+    @property
+    def decisions(self) -> Decisions: ...
+    @property
+    def audit(self) -> AuditLog: ...
+    @property
+    def status(self) -> StatusStore: ...
+    @property
+    def leases(self) -> Leases: ...
+    @property
+    def evidence(self) -> EvidenceStore: ...
+
+    def setting(self, name: str) -> str | None:
+        """Return a fact about the installation (`mode`, `created_at`), or None."""
+
+    def put_setting(self, name: str, value: str) -> None: ...
+
+
+class Store(Protocol):
+    """The database."""
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """Open one consistent read."""
+
+    def write(self) -> AbstractContextManager[Transaction]:
+        """Open a write: committed and durable when the block ends, nothing kept if it raises."""
+
+    def ping(self) -> None:
+        """Raise Unavailable if the database cannot answer or its schema is not ours."""
+
+
+class Signer(Protocol):
+    """One private key that never leaves its home."""
+
+    @property
+    def suite(self) -> Suite: ...
+
+    @property
+    def public_key(self) -> PublicKey: ...
+
+    def sign(self, data: bytes) -> bytes:
+        """
+        Sign with the suite's algorithm (DER ECDSA, raw Ed448). Raises Unavailable
+        (`key_unavailable`).
+        """
+
+
+class Keys(Protocol):
+    """Where private keys live."""
+
+    def create(self, label: str, suite: Suite) -> Signer:
+        """Make and keep a key. Raises Conflict (`key_exists`)."""
+
+    def signer(self, label: str) -> Signer:
+        """Return a kept key's signer. Raises Unavailable (`key_missing`, `key_unavailable`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """
+    What verbs need of this installation.
+
+    Attributes:
+        public_url: address of this service as relying parties reach it, without a trailing slash.
+        demo: demo mode: private keys may be handed out and demo keys used.
+    """
+
+    store: Store
+    keys: Keys
+    clock: Clock
+    public_url: str
+    demo: bool
+
+
+__all__ = [
+    "AuditLog",
+    "Certificates",
+    "Clients",
+    "Contracts",
+    "Decisions",
+    "Deployment",
+    "EvidenceStore",
+    "Intents",
+    "Issuers",
+    "Keys",
+    "Leases",
+    "Signer",
+    "StatusStore",
+    "Store",
+    "Transaction",
+    "TrustStore",
+]

@@ -1,0 +1,222 @@
+"""The aggregates of the store: certificates, contracts, trust, clients, receipts, audit."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Protocol
+
+from pki.ids import Edition, Emaid, Fingerprint, ProviderId, SerialNumber
+from pki.model import (
+    Account,
+    Anchor,
+    AuditEntry,
+    CertificateRecord,
+    Client,
+    Contract,
+    ContractState,
+    DecisionRecord,
+    Domain,
+    Intent,
+    IntentState,
+    Issuer,
+    IssuerState,
+    Party,
+    Revocation,
+    Role,
+    StatusRule,
+)
+from pki.pkix.profiles import Kind
+
+
+class Issuers(Protocol):
+    """CAs of ours, every generation."""
+
+    def add(self, issuer: Issuer) -> None:
+        """Store a new generation. Raises Conflict (`issuer_exists`)."""
+
+    def get(self, issuer_id: str) -> Issuer | None: ...
+
+    def active(self, name: str) -> Issuer | None:
+        """Return the newest active generation of the issuer called `name`."""
+
+    def all(self) -> list[Issuer]:
+        """Return every issuer, oldest first, `pending` ones included."""
+
+    def activate(self, issuer_id: str, certificate: bytes) -> None:
+        """Give a pending issuer its certificate and make it active."""
+
+    def set_state(self, issuer_id: str, state: IssuerState) -> None: ...
+
+
+class Intents(Protocol):
+    """Committed decisions to sign."""
+
+    def add(self, intent: Intent) -> None:
+        """Store an open intent. Raises Conflict (`serial_taken`)."""
+
+    def get(self, intent_id: str) -> Intent | None: ...
+
+    def move(self, intent_id: str, before: IntentState, after: IntentState) -> bool:
+        """Change the state only if it is `before`; tell whether it was."""
+
+    def unfinished(self) -> list[Intent]:
+        """Return intents that are open or signing, oldest first."""
+
+    def find(self, serial: SerialNumber) -> list[Intent]:
+        """Return intents with this serial that are not completed, of any issuer."""
+
+
+class Certificates(Protocol):
+    """Certificates that we issued, and what was revoked of them."""
+
+    def add(self, record: CertificateRecord) -> None: ...
+
+    def by_fingerprint(self, fingerprint: Fingerprint) -> CertificateRecord | None: ...
+
+    def by_fingerprints(
+        self, fingerprints: list[Fingerprint]
+    ) -> dict[Fingerprint, CertificateRecord]: ...
+
+    def by_serial(self, serial: SerialNumber) -> list[CertificateRecord]:
+        """Return the certificates of every issuer that carry this serial."""
+
+    def by_issuer_serial(
+        self, issuer_id: str, serial: SerialNumber
+    ) -> CertificateRecord | None: ...
+
+    def by_key(self, spki_sha256: bytes) -> list[CertificateRecord]: ...
+
+    def search(  # noqa: PLR0913 - one keyword per filter
+        self,
+        *,
+        kind: Kind | None = None,
+        owners: tuple[str, ...] | None = None,
+        issuer_id: str | None = None,
+        common_name: str | None = None,
+        after: Fingerprint | None = None,
+        limit: int = 100,
+    ) -> list[CertificateRecord]:
+        """Return a page ordered by fingerprint, beginning behind `after`."""
+
+    def count(self, issuer_id: str) -> int:
+        """Return how many certificates an issuer issued."""
+
+    def revoke(self, revocation: Revocation) -> None:
+        """Store a revocation. Raises Conflict (`already_revoked`)."""
+
+    def release(self, issuer_id: str, serial: SerialNumber) -> None:
+        """Remove a revocation (only a certificateHold may be released; the verb checks)."""
+
+    def revocation(self, issuer_id: str, serial: SerialNumber) -> Revocation | None: ...
+
+    def revocations(
+        self, keys: list[tuple[str, SerialNumber]]
+    ) -> dict[tuple[str, SerialNumber], Revocation]: ...
+
+    def block_key(self, spki_sha256: bytes, at: dt.datetime, why: str) -> None:
+        """Put a public key on the block list; a second time changes nothing."""
+
+    def key_blocked(self, spki_sha256: bytes) -> bool: ...
+
+
+class Contracts(Protocol):
+    """Contracts, accounts and parties."""
+
+    def add_party(self, party: Party) -> None:
+        """Store a party. Raises Conflict (`party_exists`)."""
+
+    def party(self, role: Role, party_id: str) -> Party | None: ...
+
+    def parties(self) -> list[Party]: ...
+
+    def add_account(self, account: Account) -> None:
+        """Store an account. Raises Conflict (`account_exists`)."""
+
+    def account(self, provider_id: ProviderId, *, lock: bool = False) -> Account | None:
+        """Return the account; with `lock`, other writers of its contracts wait for this one."""
+
+    def accounts(self) -> list[Account]: ...
+
+    def add(self, contract: Contract) -> None:
+        """Store a contract with its identifiers. Raises Conflict (`contract_exists`)."""
+
+    def add_identifier(self, contract_id: str, emaid: Emaid) -> None: ...
+
+    def get(self, contract_id: str) -> Contract | None: ...
+
+    def find(self, edition: Edition, key: str) -> Contract | None:
+        """Return the contract with the identifier of that edition whose key is exactly `key`."""
+
+    def find_iso20_like(self, key14: str) -> list[Contract]:
+        """Return contracts whose -20 identifier is `key14`, or it and one more character."""
+
+    def set_state(self, contract_id: str, state: ContractState) -> None: ...
+
+    def search(
+        self,
+        *,
+        accounts: tuple[ProviderId, ...] | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> list[Contract]:
+        """Return a page ordered by contract id, beginning behind `after`."""
+
+
+class TrustStore(Protocol):
+    """Anchors and policies per domain. Every change raises `version` by one."""
+
+    def version(self) -> int: ...
+
+    def add_anchor(self, anchor: Anchor) -> None:
+        """Store an anchor; one that was removed comes back. Raises Conflict (`anchor_exists`)."""
+
+    def remove_anchor(self, fingerprint: Fingerprint, domain: Domain, at: dt.datetime) -> bool:
+        """Mark an anchor removed; tell whether it was there."""
+
+    def anchors(self) -> list[Anchor]:
+        """Return the anchors in force."""
+
+    def set_rule(self, domain: Domain, rule: StatusRule) -> None: ...
+
+    def rules(self) -> dict[Domain, StatusRule]:
+        """Return the rules that were set; a domain without one requires the status."""
+
+
+class Clients(Protocol):
+    """Registered callers."""
+
+    def add(self, client: Client) -> None: ...
+
+    def by_token_hash(self, token_hash: bytes) -> Client | None: ...
+
+    def get(self, client_id: str) -> Client | None: ...
+
+    def all(self) -> list[Client]: ...
+
+    def disable(self, client_id: str, at: dt.datetime) -> bool: ...
+
+
+class Decisions(Protocol):
+    """Receipts."""
+
+    def add(self, record: DecisionRecord) -> None: ...
+
+    def get(self, decision_id: str) -> DecisionRecord | None: ...
+
+
+class AuditLog(Protocol):
+    """Append-only hash chains: one per issuer (named by `issuer_id`) and `admin`."""
+
+    def head(self, chain: str) -> AuditEntry | None:
+        """Return the last entry of a chain and hold the chain until this transaction ends."""
+
+    def append(self, entry: AuditEntry) -> None: ...
+
+    def chains(self) -> list[str]: ...
+
+    def entries(self, chain: str) -> Iterator[AuditEntry]:
+        """Yield the entries of a chain in order, in bounded memory."""
+
+    def heads(self) -> dict[str, tuple[int, bytes]]:
+        """Return the stored head (sequence, hash) of every chain, kept apart from the entries."""

@@ -100,15 +100,15 @@ def call(
             body,
             {"Host": parts.netloc, "Connection": "close", "User-Agent": "pnc-pki", **headers},
         )
-        response = connection.getresponse()
-        if response.status != _OK:
-            raise Unavailable(
-                "outbound_failed", f"{parts.hostname} answered with status {response.status}."
+        with connection.getresponse() as response:
+            if response.status != _OK:
+                raise Unavailable(
+                    "outbound_failed", f"{parts.hostname} answered with status {response.status}."
+                )
+            return Answer(
+                body=_read(policy, connection, response, deadline),
+                content_type=response.headers.get_content_type(),
             )
-        return Answer(
-            body=_read(policy, connection, response, deadline),
-            content_type=response.headers.get_content_type(),
-        )
     except TimeoutError as error:
         raise _timeout(parts) from error
     except (OSError, http.client.HTTPException) as error:

@@ -90,9 +90,49 @@ def require(principal: Principal, action: Action, party: str | None = None) -> N
         raise NotAllowed("party_not_allowed", f"This client may not act for {party}.")
 
 
+OWNER_ROLE: Final[Mapping[Kind, Role]] = {
+    Kind.SECC: Role.CPO,
+    Kind.PE_SECC: Role.CPO,
+    Kind.CONTRACT: Role.EMSP,
+    Kind.OEM: Role.OEM,
+    Kind.VEHICLE: Role.OEM,
+    Kind.CPS: Role.CPS,
+}
+"""Whose a certificate is. Operator ids, provider ids and WMIs share one string space, so that an
+owner means nothing without the role; what is not listed belongs to the operator of this PKI."""
+
+
+def require_owner(principal: Principal, action: Action, kind: Kind, owner: str) -> None:
+    """
+    Return if `principal` may do `action` to a certificate of this kind and owner.
+
+    Raises:
+        NotAllowed: `role_not_allowed`, `party_not_allowed`.
+    """
+    require(principal, action)
+    if not sees(principal, kind, owner):
+        raise NotAllowed(
+            "party_not_allowed", "This certificate belongs to somebody else than this client."
+        )
+
+
+def sees(principal: Principal, kind: Kind, owner: str) -> bool:
+    """Tell whether a certificate is the caller's, or the caller sees all."""
+    if principal.role in (Role.ADMIN, Role.AUDITOR):
+        return True
+    return OWNER_ROLE.get(kind) is principal.role and owner in principal.parties
+
+
 def visible_owners(principal: Principal) -> tuple[str, ...] | None:
     """Return the owners whose objects the caller may see; None means all."""
     return None if principal.role in (Role.ADMIN, Role.AUDITOR) else principal.parties
+
+
+def visible_kinds(principal: Principal) -> tuple[Kind, ...] | None:
+    """Return the kinds of certificates that the caller's role owns; None means all."""
+    if principal.role in (Role.ADMIN, Role.AUDITOR):
+        return None
+    return tuple(kind for kind, role in OWNER_ROLE.items() if role is principal.role)
 
 
 def party_id(role: Role, text: str) -> str:

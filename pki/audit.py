@@ -2,9 +2,8 @@
 Who did what: append-only hash chains, one per issuer and one for administration.
 
 The hash of an entry covers its chain, sequence, time, actor, action, subject, details and the hash
-of
-its predecessor, as a JSON array without white space. Entries are written in the transaction of the
-change that they tell of.
+of its predecessor, as a JSON array without white space. Entries are written in the transaction of
+the change that they tell of.
 """
 
 from __future__ import annotations
@@ -13,13 +12,14 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from pki.clock import format_time
 from pki.errors import JsonValue
+from pki.ids import Fingerprint
 from pki.model import AuditEntry
-from pki.ports import AuditLog, Store, Transaction
+from pki.ports import Store, Transaction
 
 ADMIN: Final = "admin"
 """The chain of everything that is not an issuer's."""
@@ -83,23 +83,85 @@ class ChainReport:
 
 
 def verify(store: Store) -> list[ChainReport]:
-    """Re-compute every chain from its first entry and compare it with its stored head."""
+    """
+    Re-compute every chain from its first entry, and hold certificates and revocations against it.
+
+    Every CA and the administration must have a chain, and what its entries tell of must be in the
+    store and nothing else. Who can rewrite the whole database can rewrite a chain from some entry
+    on; only heads that were noted elsewhere show that.
+    """
     with store.read() as tx:
         heads = tx.audit.heads()
-        names = sorted(set(heads) | set(tx.audit.chains()))
-        return [_verify_chain(tx.audit, name, heads.get(name)) for name in names]
+        issuers = {issuer.issuer_id for issuer in tx.issuers.all()}
+        expected = issuers | ({ADMIN} if issuers else set())
+        names = sorted(set(heads) | set(tx.audit.chains()) | expected)
+        return [
+            _verify_chain(tx, name, heads.get(name), of_issuer=name in issuers) for name in names
+        ]
 
 
-def _verify_chain(log: AuditLog, chain: str, head: tuple[int, bytes] | None) -> ChainReport:
+def _verify_chain(
+    tx: Transaction, chain: str, head: tuple[int, bytes] | None, *, of_issuer: bool
+) -> ChainReport:
     previous, count = GENESIS, 0
-    for entry in log.entries(chain):
-        problem = _problem(entry, count + 1, previous)
+    told = _Told()
+    for entry in tx.audit.entries(chain):
+        problem = _problem(entry, count + 1, previous) or told.problem(tx, entry)
         if problem:
             return _report(chain, count, previous, problem, entry.sequence)
         previous, count = entry.entry_hash, count + 1
-    if head is not None and head != (count, previous):
+    if count == 0:
+        return _report(chain, 0, previous, "the chain is missing", 1)
+    if head is None:
+        return _report(chain, count, previous, "the stored head is missing", count)
+    if head != (count, previous):
         return _report(chain, count, previous, "entries are missing at the end", count + 1)
-    return _report(chain, count, previous, None, None)
+    problem = told.contradiction(tx, chain) if of_issuer else None
+    return _report(chain, count, previous, problem, count if problem else None)
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the entries of an issuer's chain tell of its certificates."""
+
+    issued: int = 0
+    revoked: set[str] = field(default_factory=set)
+
+    def problem(self, tx: Transaction, entry: AuditEntry) -> str | None:
+        """Take in one entry; say what in the store contradicts it."""
+        match entry.action:
+            case "certificate.issue":
+                self.issued += 1
+                return _certificate_problem(tx, entry)
+            case "certificate.revoke":
+                self.revoked.add(entry.subject)
+            case "certificate.release":
+                self.revoked.discard(entry.subject)
+            case _:
+                pass
+        return None
+
+    def contradiction(self, tx: Transaction, issuer_id: str) -> str | None:
+        """Say what the store holds, or lacks, that no entry tells of."""
+        if tx.certificates.count(issuer_id) != self.issued:
+            return "there are certificates that no entry tells of"
+        held = {r.serial.value for r in tx.status.revoked(issuer_id, _EVER)}
+        if held != self.revoked:
+            return "the revocations are not those that the entries tell of"
+        return None
+
+
+_EVER: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def _certificate_problem(tx: Transaction, entry: AuditEntry) -> str | None:
+    fingerprint = json.loads(entry.details)["fingerprint"]
+    record = tx.certificates.by_fingerprint(Fingerprint.parse(fingerprint))
+    if record is None or record.serial.value != entry.subject:
+        return f"the certificate {entry.subject} is missing"
+    if Fingerprint.of(record.der) != record.fingerprint:
+        return f"the certificate {entry.subject} was changed"
+    return None
 
 
 def _problem(entry: AuditEntry, expected: int, previous: bytes) -> str | None:

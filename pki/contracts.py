@@ -1,10 +1,9 @@
 """
 Contracts by their identifiers: register, change state, find.
 
-A -2 identifier is known by its 14 characters, a -20 identifier by all of it. An identifier of 14
-or 15
-characters can be read as both, so no two contracts may be registered that such a token would both
-name.
+A -2 identifier is known by its 14 characters, a -20 identifier by all of it. An identifier of 14 or
+15 characters can be read as both, so no two contracts may be registered that such a token would
+both name.
 """
 
 from __future__ import annotations

@@ -191,13 +191,29 @@ def store_crl(deployment: Deployment, issuer: Certificate, data: bytes) -> Forei
     Check a foreign CRL once and keep what it says of every serial.
 
     Raises:
-        BadInput: `crl_not_used`, with the reason; `unreadable`.
+        BadInput: `crl_not_used`, with the reason; `crl_unreadable`.
     """
-    crl = crl_check.read(data)
-    now = deployment.clock.now()
     with deployment.store.read() as tx:
         held = tx.evidence.crl(identity(issuer))
-    checked = crl_check.check(crl, (issuer,), at=now, minimum_number=held.number if held else None)
+    kept, crl = check_crl(
+        issuer, data, deployment.clock.now(), minimum_number=held.number if held else None
+    )
+    with deployment.store.write() as tx:
+        tx.evidence.put_crl(kept, _listed(crl, kept))
+    return kept
+
+
+def check_crl(
+    issuer: Certificate, data: bytes, now: dt.datetime, *, minimum_number: int | None = None
+) -> tuple[ForeignCrl, crl_check.Crl]:
+    """
+    Check a CRL that is to stand for every certificate of its issuer.
+
+    Raises:
+        BadInput: `crl_not_used`, with the reason; `crl_unreadable`.
+    """
+    crl = crl_check.read(data)
+    checked = crl_check.check(crl, (issuer,), at=now, minimum_number=minimum_number)
     if isinstance(checked, crl_check.CrlRefused):
         raise BadInput("crl_not_used", f"The CRL is not used: {checked.detail}.")
     if crl.names is not None or crl.only_cas or crl.only_users or crl.next_update is None:
@@ -208,9 +224,7 @@ def store_crl(deployment: Deployment, issuer: Certificate, data: bytes) -> Forei
         this_update=crl.this_update,
         next_update=crl.next_update,
     )
-    with deployment.store.write() as tx:
-        tx.evidence.put_crl(kept, _listed(crl, kept))
-    return kept
+    return kept, crl
 
 
 def _listed(crl: crl_check.Crl, kept: ForeignCrl) -> Iterator[ForeignStatus]:

@@ -8,6 +8,7 @@ that was interrupted goes on where it stopped: what exists is left as it is.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -132,11 +133,18 @@ def _table(value: object, name: str, faults: list[str]) -> dict[str, Any]:
 def _plan(
     operator: dict[str, Any], edition: dict[str, Any], issuer: dict[str, Any], faults: list[str]
 ) -> IssuerPlan | None:
-    try:
-        kind, suite = Kind(issuer["kind"]), Suite(edition["suite"])
-    except ValueError as error:
-        faults.append(str(error))
+    unfit = [
+        f"{value!r} is no {what}"
+        for value, what, known in (
+            (issuer["kind"], "kind of certificate", list(Kind)),
+            (edition["suite"], "suite", list(Suite)),
+        )
+        if value not in known
+    ]
+    if unfit:
+        faults.extend(fault for fault in unfit if fault not in faults)
         return None
+    kind, suite = Kind(issuer["kind"]), Suite(edition["suite"])
     parent = issuer.get("parent")
     return IssuerPlan(
         name=f"{issuer['name']}-{edition['suffix']}",
@@ -152,9 +160,26 @@ def _plan(
     )
 
 
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,30}", re.ASCII)
+_COUNTRY: Final = re.compile(r"[A-Z]{2}", re.ASCII)
+_MAX_ATTRIBUTE: Final = 64
+
+
+def _text_faults(plan: IssuerPlan) -> Iterator[str]:
+    """Judge what would fail only when a certificate is made, or break an address."""
+    if not _NAME.fullmatch(plan.name):
+        yield f"{plan.name!r} is no name of lower-case letters, digits and hyphens"
+    if not _COUNTRY.fullmatch(plan.country):
+        yield f"{plan.country!r} is no country code of two capital letters"
+    for text in (plan.common_name, plan.organization):
+        if not 0 < len(text) <= _MAX_ATTRIBUTE or not text.isprintable():
+            yield f"{text!r} does not fit into a certificate's subject"
+
+
 def _structure_faults(plans: list[IssuerPlan]) -> Iterator[str]:
     kinds: dict[str, Kind] = {}
     for plan in plans:
+        yield from _text_faults(plan)
         profile = find(plan.kind, plan.suite.edition)
         if plan.name in kinds:
             yield f"{plan.name} stands twice"
@@ -203,6 +228,12 @@ def _create_one(deployment: Deployment, principal: Principal, plan: IssuerPlan) 
         existing = tx.issuers.get(f"{plan.name}.g1")
         parent = tx.issuers.active(plan.parent) if plan.parent else None
     existed = existing is not None and existing.state is not IssuerState.PENDING
+    if not existed and plan.parent and parent is None:
+        raise Conflict(
+            "issuer_not_active",
+            f"{plan.name} needs the issuer {plan.parent}, which is not active.",
+            hint="`pnc issuer list` shows the states.",
+        )
     if not existed:
         _make_ca(deployment, principal, plan, parent)
     issuer = _stored(deployment, f"{plan.name}.g1")
@@ -308,8 +339,8 @@ def _trust_root(deployment: Deployment, principal: Principal, issuer: Issuer) ->
         added_by=principal.name,
     )
     with deployment.store.write() as tx:
-        held = {(a.fingerprint, a.domain) for a in tx.trust.anchors()}
-        if (anchor.fingerprint, anchor.domain) not in held:
+        # an anchor that an administrator removed stays removed
+        if not tx.trust.was_anchor(anchor.fingerprint, anchor.domain):
             trust.put(tx, anchor, certificate)
 
 

@@ -37,10 +37,8 @@ def find(deployment: Deployment, principal: Principal, reference: str) -> Found:
     access.require(principal, access.Action.READ_CERTIFICATES)
     with deployment.store.read() as tx:
         record = target(tx, reference)
-        owners = access.visible_owners(principal)
-        if not isinstance(record, CertificateRecord) or (
-            owners is not None and record.owner not in owners
-        ):
+        visible = access.sees(principal, record.kind, record.owner)
+        if not isinstance(record, CertificateRecord) or not visible:
             raise _unknown(reference)
         return Found(
             record=record,
@@ -111,9 +109,12 @@ def search(  # noqa: PLR0913 - one keyword per filter
     owners = access.visible_owners(principal)
     if owner is not None:
         owners = (owner,) if owners is None or owner in owners else ()
+    kinds = access.visible_kinds(principal)
+    if kind is not None:
+        kinds = (kind,) if kinds is None or kind in kinds else ()
     with deployment.store.read() as tx:
         return tx.certificates.search(
-            kind=kind,
+            kinds=kinds,
             owners=owners,
             issuer_id=issuer_id,
             common_name=common_name,

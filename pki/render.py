@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,7 +15,6 @@ from pki.lookup import Found
 from pki.model import (
     Account,
     Anchor,
-    AuditEntry,
     CertificateRecord,
     Client,
     Contract,
@@ -275,21 +273,6 @@ def chain_report_json(report: ChainReport) -> Json:
         "head": report.head.hex(),
         "brokenAt": report.broken_at,
         "problem": report.problem,
-    }
-
-
-def audit_entry_json(entry: AuditEntry) -> Json:
-    """Return one entry of an audit chain."""
-    return {
-        "chain": entry.chain,
-        "sequence": entry.sequence,
-        "at": format_time(entry.at),
-        "actor": entry.actor,
-        "action": entry.action,
-        "subject": entry.subject,
-        "details": json.loads(entry.details),
-        "previousHash": entry.previous_hash.hex(),
-        "entryHash": entry.entry_hash.hex(),
     }
 
 

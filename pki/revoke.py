@@ -107,7 +107,7 @@ def _revoke(  # noqa: PLR0913 - one call for both modes, so that the preview can
     dry_run: bool,
 ) -> RevocationReport:
     target = lookup.target(tx, reference)
-    access.require(principal, access.Action.REVOKE, target.owner or "the operator of this PKI")
+    access.require_owner(principal, access.Action.REVOKE, target.kind, target.owner)
     revocation = Revocation(
         issuer_id=target.issuer_id,
         serial=target.serial,
@@ -228,7 +228,7 @@ def _release(
     deployment: Deployment, tx: Transaction, principal: Principal, reference: str, *, dry_run: bool
 ) -> ReleaseReport:
     target = lookup.target(tx, reference)
-    access.require(principal, access.Action.REVOKE, target.owner or "the operator of this PKI")
+    access.require_owner(principal, access.Action.REVOKE, target.kind, target.owner)
     held = tx.certificates.revocation(target.issuer_id, target.serial)
     if held is None or held.reason is not Reason.CERTIFICATE_HOLD:
         raise Conflict("not_on_hold", f"Serial {target.serial} is not on hold.")

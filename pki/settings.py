@@ -152,7 +152,7 @@ def _settings(home: Path, values: Mapping[str, object], faults: list[str]) -> Se
     public_url = str(values.get("public_url", f"http://{host}:{port}")).rstrip("/")
     if not _URL.fullmatch(public_url) or len(public_url) > _MAX_URL:
         faults.append(f"public_url is no http(s) address of at most {_MAX_URL} characters")
-    database = str(values.get("database_url", f"sqlite:///{home / 'pnc.db'}"))
+    database = str(values.get("database_url", _default_database(home)))
     if not database.startswith(_DATABASES):
         faults.append("database_url begins with none of " + ", ".join(_DATABASES))
     approvals = _number(values, "approvals.required", 0, 0, 9, faults)
@@ -219,7 +219,7 @@ def to_toml(settings: Settings) -> str:
     lines = [
         "# Written by `pnc serve`; the environment overrides it.",
         f"mode = {_quoted(settings.mode.value)}",
-        f"database_url = {_quoted(settings.database_url)}",
+        *_database_line(settings),
         f"public_url = {_quoted(settings.public_url)}",
         "",
         "[approvals]",
@@ -247,6 +247,17 @@ def to_toml(settings: Settings) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _database_line(settings: Settings) -> list[str]:
+    """Write no address that the home itself implies: a copied home is to use its own database."""
+    if settings.database_url == _default_database(settings.home):
+        return []
+    return [f"database_url = {_quoted(settings.database_url)}"]
+
+
+def _default_database(home: Path) -> str:
+    return f"sqlite:///{home / 'pnc.db'}"
 
 
 def _quoted(text: str) -> str:

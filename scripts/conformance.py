@@ -6,9 +6,13 @@ usage: conformance.py KIND PATH
 
 KIND          PATH
 contract-ids  a JSON file of format contract-id/1, or a folder that holds contract_ids.json
-malformed     a folder with manifest.json (certificates, CSRs and PEM; other inputs are skipped)
+malformed     a folder with manifest.json (EST bodies are skipped until enrolment is built)
+path          a JSON file of chains, or a folder of such files
+crl, ocsp     a JSON file of CRLs or OCSP answers, or a folder of such files
+exi           a folder of EXI vectors, at any depth
 
-Prints the ids that failed and closes with `N passed, N failed, N skipped`; exits 1 if any failed.
+Prints the ids that failed, and for chains those that differ without being scored; closes with
+`N passed, N failed, N skipped`; exits 1 if any failed.
 """
 
 from __future__ import annotations
@@ -20,10 +24,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -32,30 +35,22 @@ from pki import services as wiring
 from pki.cli.decisions import chain_check
 from pki.clock import parse_time
 from pki.errors import BadInput, Conflict, NotFound, PkiError, PolicyViolation
+from pki.foreign import check_crl
 from pki.ids import CheckDigit, DinEvcoId, Edition, Emaid
 from pki.issue import IssueRequest, issue
 from pki.model import Accepted, ContractCheck, Decision, Principal, Role
-from pki.pkix import pem
+from pki.pkix import ocsp, pem
 from pki.pkix.certificate import Certificate, load
 from pki.pkix.profiles import Kind
 from pki.settings import load as load_settings
 from pki.trust import anchor_certificate
 from pki.validate import without_store
+from scripts import judges_exi, judges_path
+from scripts.judging import TIME_LIMIT, Outcome, Result
+from web.status import request_in_path
 
-Result = Literal["passed", "failed", "skipped"]
-TIME_LIMIT: Final = 5.0
-"""Seconds that one case may take."""
 JUDGED_AT: Final = "2026-12-01T00:00:00Z"
 ADMIN: Final = Principal(name="conformance", role=Role.ADMIN)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The result of one case, with what was seen where it failed."""
-
-    case: str
-    result: Result
-    seen: str = ""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,7 +66,12 @@ def main(arguments: list[str] | None = None) -> int:
         counts[outcome.result] += 1
         if outcome.result == "failed":
             print(f"FAILED {outcome.case}: {outcome.seen}")
+        elif outcome.report:
+            print(outcome.report)
     print(", ".join(f"{count} {result}" for result, count in counts.items()))
+    if not sum(counts.values()):
+        print(f"{options.path} holds no case of kind {options.kind}", file=sys.stderr)
+        return 1
     return 1 if counts["failed"] else 0
 
 
@@ -154,6 +154,8 @@ def malformed(folder: Path) -> Iterator[Outcome]:
             "pem": lambda data, _: _as_contract(chain_check(data), anchor),
             "trust-anchor": lambda data, _: (bool(anchor_certificate(data)), "read"),
             "csr": judge_csr,
+            "crl": lambda data, _: _as_evidence(data, anchor),
+            "ocsp-request": _as_question,
         }
         for case in manifest["cases"]:
             judge = judges.get(case["kind"])
@@ -192,6 +194,18 @@ def _as_contract(check: ContractCheck, anchor: Certificate) -> tuple[bool, str]:
     return False, f"{verdict.fault.value}: {verdict.explanation}"
 
 
+def _as_evidence(data: bytes, anchor: Certificate) -> tuple[bool, str]:
+    kept, _ = check_crl(anchor, data, parse_time(JUDGED_AT))
+    return True, f"used until {kept.next_update}"
+
+
+def _as_question(data: bytes, encoding: str) -> tuple[bool, str]:
+    if encoding == "url-path":
+        data = request_in_path(data.decode("ascii", "replace").strip().removeprefix("/"))
+    parsed = ocsp.parse_request(data)
+    return True, f"{len(parsed.cert_ids)} certificates"
+
+
 @contextmanager
 def _issuance() -> Iterator[Judge]:
     """Make a throw-away home with the MO branch and the account DE8AA; yield a judge of CSRs."""
@@ -205,7 +219,7 @@ def _issuance() -> Iterator[Judge]:
 
         def stored() -> int:
             with services.deployment.store.read() as tx:
-                return len(tx.certificates.search(kind=Kind.CONTRACT, limit=10_000))
+                return len(tx.certificates.search(kinds=(Kind.CONTRACT,), limit=10_000))
 
         def judge(data: bytes, _: str) -> tuple[bool, str]:
             before = stored()
@@ -233,9 +247,22 @@ def _assert_is_leaf(certificate: Certificate) -> None:
         raise AssertionError("the certificate may do more than its profile allows")
 
 
+# --- EXI -----------------------------------------------------------------------------------------
+
+
+def exi(folder: Path) -> Iterator[Outcome]:
+    """Judge streams, messages and signed scenarios."""
+    for case, result, seen in judges_exi.judge(folder):
+        yield Outcome(case, result, seen)
+
+
 KINDS: Final[dict[str, Callable[[Path], Iterator[Outcome]]]] = {
     "contract-ids": contract_ids,
     "malformed": malformed,
+    "path": judges_path.path,
+    "crl": judges_path.crl,
+    "ocsp": judges_path.ocsp,
+    "exi": exi,
 }
 
 if __name__ == "__main__":

@@ -185,7 +185,9 @@ class Fields:
 
     def choice(self, name: str, kind: type[Choice], known: Collection[Choice]) -> Choice | None:
         """Return one of the known values, or None. Raises as `text`, and `invalid_value`."""
-        value = self.text(name)
+        number = self.values.get(name)
+        # `"edition": 20` means the same as `"edition": "20"`
+        value = str(number) if type(number) is int else self.text(name)
         if value is None:
             return None
         return one_of(self.where + name, value, kind, known)
@@ -241,7 +243,11 @@ def page_size(fields: Fields) -> int:
 
 def request_id(request: Request) -> str | None:
     """Return the caller's X-Request-Id where it is fit for logs, else None."""
-    given = request.headers.get("X-Request-Id", "")
+    return fit_request_id(request.headers.get("X-Request-Id", ""))
+
+
+def fit_request_id(given: str) -> str | None:
+    """Return an id that a caller gave where it is fit for logs, else None."""
     return given if _REQUEST_ID.fullmatch(given) else None
 
 

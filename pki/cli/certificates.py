@@ -29,7 +29,7 @@ from pki.cli.output import (
     yes_option,
 )
 from pki.clock import parse_time
-from pki.errors import BadInput, Conflict, PolicyViolation
+from pki.errors import BadInput, Conflict, PkiError, PolicyViolation
 from pki.ids import Edition, Fingerprint
 from pki.issue import Issued, IssueRequest, issue
 from pki.pkix import pem
@@ -123,9 +123,13 @@ def issue_and_show(
     with installation(home) as services:
         generated = request.request is None
         encryption = _key_encryption(services, out, passphrase_file, generated=generated)
-        if out is not None:
-            _prepare(out, generated=generated)
-        issued = issue(services.deployment, operator(), request)
+        made = out is not None and _prepare(out, generated=generated)
+        try:
+            issued = issue(services.deployment, operator(), request)
+        except PkiError:
+            if out is not None and made:
+                out.rmdir()
+            raise
     with_key = generated and out is None
     body = render.issued_json(issued, with_key=with_key)
     if out is not None:
@@ -164,8 +168,9 @@ def _key_encryption(
 _FILES: Final = ("certificate.pem", "chain.pem")
 
 
-def _prepare(out: Path, *, generated: bool) -> None:
-    """Refuse before issuing what would overwrite something."""
+def _prepare(out: Path, *, generated: bool) -> bool:
+    """Refuse before issuing what would overwrite something; tell whether the directory is new."""
+    new = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -176,6 +181,7 @@ def _prepare(out: Path, *, generated: bool) -> None:
         raise Conflict(
             "out_exists", f"{out} holds {', '.join(taken)} already.", hint="Name another --out."
         )
+    return new
 
 
 def _write(out: Path, issued: Issued, encryption: KeySerializationEncryption) -> list[str]:
@@ -295,6 +301,8 @@ def list_command(  # noqa: PLR0913 - one parameter per option
             limit=limit,
         )
         issuers = lookup.issuers(services.deployment)
+    if len(records) == limit:
+        click.echo(f"There may be more; go on with --after {records[-1].fingerprint}", err=True)
     rows = [
         (r.serial, r.kind.value, r.subject, f"{r.not_after:%Y-%m-%d}", r.fingerprint.value[:16])
         for r in records

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import Final
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -175,7 +174,12 @@ def _issuer(tx: Transaction, request: IssueRequest, suite: Suite) -> tuple[Issue
             f"No active issuer for {request.kind.value} certificates with {suite.value} keys.",
             hint="`pnc issuer list` shows the issuers, `pnc init` makes them.",
         )
-    return max(fitting, key=lambda issuer: (issuer.created_at, issuer.generation)), profile
+    return max(fitting, key=_preference), profile
+
+
+def _preference(issuer: Issuer) -> tuple[bool, dt.datetime, int]:
+    """Prefer the newest; among CAs of many kinds (for responders) the one that issues contracts."""
+    return issuer.kind is Kind.MO_SUB_CA2, issuer.created_at, issuer.generation
 
 
 def _is_private(kind: Kind, issuer: Issuer) -> bool:
@@ -221,23 +225,13 @@ def _named_party(principal: Principal, party: str | None) -> str:
     return principal.parties[0] if principal.parties else ""
 
 
-_OWNER_ROLE: Final = {
-    Kind.SECC: Role.CPO,
-    Kind.PE_SECC: Role.CPO,
-    Kind.OEM: Role.OEM,
-    Kind.VEHICLE: Role.OEM,
-    Kind.CPS: Role.CPS,
-    Kind.OCSP: Role.CPS,
-}
-
-
 def _organization(tx: Transaction, kind: Kind, owner: str, issuer: Issuer) -> str:
     """Return the registered name that becomes O."""
     if kind is Kind.CONTRACT:
         return contracts.require_account(tx, owner).name
     if not owner:
         return _attribute(load(issuer.certificate), NameOID.ORGANIZATION_NAME) or issuer.name
-    role = _OWNER_ROLE[kind]
+    role = access.OWNER_ROLE.get(kind, Role.CPS)
     party = tx.contracts.party(role, owner)
     if party is None:
         raise PolicyViolation(

@@ -60,7 +60,9 @@ class Certificate:
         named_curve: the key is encoded in its one canonical form (named curve, uncompressed point).
         key_usage: names as in `cryptography`; None where the extension is absent.
         key_id, authority_key_id: octets as they stand, never recomputed (issuers choose their own).
+        not_before: the year 0 is read as the first moment of the year 1.
         deviations: what was read although the encoding is wrong.
+        extensions: all of them, also where `x509.extensions` cannot read the deviation.
     """
 
     der: bytes
@@ -88,6 +90,7 @@ class Certificate:
     key_id: bytes | None = field(compare=False)
     authority_key_id: bytes | None = field(compare=False)
     deviations: tuple[str, ...] = field(compare=False)
+    extensions: x509.Extensions = field(compare=False, repr=False)
     x509: x509.Certificate = field(compare=False, repr=False)
 
     @property
@@ -151,7 +154,7 @@ def _load(der: bytes) -> Certificate:
         subject_text=_printable(certificate.subject.rfc4514_string()),
         common_names=_attributes(certificate.subject, NameOID.COMMON_NAME),
         domain_components=_attributes(certificate.subject, NameOID.DOMAIN_COMPONENT),
-        not_before=certificate.not_valid_before_utc,
+        not_before=_begin(certificate),
         not_after=certificate.not_valid_after_utc,
         spki=slices.spki,
         public_key=public_key,
@@ -166,8 +169,17 @@ def _load(der: bytes) -> Certificate:
         key_id=None if ski is None else ski.digest,
         authority_key_id=None if aki is None else aki.key_identifier,
         deviations=deviations,
+        extensions=extensions,
         x509=certificate,
     )
+
+
+def _begin(certificate: x509.Certificate) -> dt.datetime:
+    """Return notBefore; Python knows no year 0, which certificates valid since ever carry."""
+    try:
+        return certificate.not_valid_before_utc
+    except ValueError:
+        return dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 def _extensions(

@@ -90,7 +90,7 @@ class Certificates(Protocol):
     def search(  # noqa: PLR0913 - one keyword per filter
         self,
         *,
-        kind: Kind | None = None,
+        kinds: tuple[Kind, ...] | None = None,
         owners: tuple[str, ...] | None = None,
         issuer_id: str | None = None,
         common_name: str | None = None,
@@ -176,6 +176,9 @@ class TrustStore(Protocol):
 
     def anchors(self) -> list[Anchor]:
         """Return the anchors in force."""
+
+    def was_anchor(self, fingerprint: Fingerprint, domain: Domain) -> bool:
+        """Tell whether an anchor is in force, or was once and was removed."""
 
     def set_rule(self, domain: Domain, rule: StatusRule) -> None: ...
 

@@ -131,7 +131,7 @@ class CertificateRows:
     def search(  # noqa: PLR0913 - one keyword per filter
         self,
         *,
-        kind: Kind | None = None,
+        kinds: tuple[Kind, ...] | None = None,
         owners: tuple[str, ...] | None = None,
         issuer_id: str | None = None,
         common_name: str | None = None,
@@ -141,13 +141,14 @@ class CertificateRows:
         """Return a page ordered by fingerprint, beginning behind `after`."""
         column = certificates.c
         filters = (
-            (column.kind, kind),
             (column.issuer_id, issuer_id),
             (column.common_name, common_name),
         )
         query = select(certificates).where(
             *(c == wanted for c, wanted in filters if wanted is not None)
         )
+        if kinds is not None:
+            query = query.where(column.kind.in_(kinds))
         if owners is not None:
             query = query.where(column.owner.in_(owners))
         if after is not None:

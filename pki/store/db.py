@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
@@ -12,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from pki.errors import Unavailable
 from pki.store.engines import open_backend
-from pki.store.faults import translate, unavailable
+from pki.store.faults import busy, translate, unavailable
 from pki.store.schema import REVISION
 from pki.store.session import Session
 from pki.store.transaction import Unit
@@ -41,6 +42,8 @@ class Database:
         self._backend = open_backend(url, wait)
         self._process = os.getpid()
         self._on_change = on_change
+        self._locked = False
+        self._probe = threading.Lock()
 
     @contextmanager
     def read(self) -> Iterator[Unit]:
@@ -66,7 +69,7 @@ class Database:
         Raises:
             Unavailable: `store_unavailable`, `store_busy`.
         """
-        connection = self._begin(self._backend.begin_write)
+        connection = self._begin_write()
         try:
             session = Session(connection, writable=True)
             unit = Unit(session)
@@ -141,6 +144,31 @@ class Database:
             raise translate(error) from error
         finally:
             _roll_back(connection)
+
+    def _begin_write(self) -> Connection:
+        """
+        Open a write; while the database stays locked, one caller at a time waits for it.
+
+        After a caller waited in vain the others are refused at once, so that a lock that lasts does
+        not use up every thread of a service.
+        """
+        if not self._locked:
+            return self._wait_for_write()
+        if not self._probe.acquire(blocking=False):
+            raise busy()
+        try:
+            return self._wait_for_write()
+        finally:
+            self._probe.release()
+
+    def _wait_for_write(self) -> Connection:
+        try:
+            connection = self._begin(self._backend.begin_write)
+        except Unavailable as error:
+            self._locked = error.code == "store_busy"
+            raise
+        self._locked = False
+        return connection
 
     def _begin(self, statement: str) -> Connection:
         """Return a connection inside a transaction; one that died in the pool is replaced once."""

@@ -53,6 +53,9 @@ _ANCHORS: Final = (
     .where(anchors.c.removed_at.is_(None))
     .order_by(anchors.c.domain, anchors.c.fingerprint)
 )
+_EVER: Final = select(anchors.c.domain).where(
+    anchors.c.fingerprint == bindparam("fingerprint"), anchors.c.domain == bindparam("domain")
+)
 _SET_RULE: Final = Upsert.of(domain_rules, _change_rule)
 _RULES: Final = select(domain_rules)
 _VERSION: Final = select(trust_version.c.version)
@@ -99,6 +102,11 @@ class TrustRows:
     def anchors(self) -> list[Anchor]:
         """Return the anchors in force, by domain and fingerprint."""
         return [_anchor(row) for row in self._session.rows(_ANCHORS)]
+
+    def was_anchor(self, fingerprint: Fingerprint, domain: Domain) -> bool:
+        """Tell whether an anchor is in force, or was once and was removed."""
+        key = {"fingerprint": fingerprint.value, "domain": domain}
+        return self._session.first(_EVER, key) is not None
 
     def set_rule(self, domain: Domain, rule: StatusRule) -> None:
         """Set the rule of a domain; the version grows only if that is a change."""

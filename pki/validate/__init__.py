@@ -148,8 +148,7 @@ def _require_own(principal: Principal, verdict: Accepted | Rejected) -> None:
     """An eMSP learns nothing of contracts that are not its own."""
     if principal.role is not Role.EMSP:
         return
-    provider = verdict.emaid.provider.value if verdict.emaid else None
-    if provider not in principal.parties:
+    if verdict.emaid is not None and verdict.emaid.provider.value not in principal.parties:
         raise NotAllowed("party_not_allowed", "This client may ask for its own contracts only.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -60,7 +61,7 @@ def make_case(  # noqa: PLR0913 - as decide
     """Build the path and read the EMAID, so that the questions only look."""
     found: paths.Path | paths.NoPath | None = None
     if chain.leaf is not None and chain.fault is None:
-        found = _find_path(chain, trust)
+        found = _find_path(chain, trust, _usable(evidence, now))
     return Case(
         presented=chain,
         check=check,
@@ -74,15 +75,38 @@ def make_case(  # noqa: PLR0913 - as decide
     )
 
 
-def _find_path(chain: Presented, trust: Trust) -> paths.Path | paths.NoPath:
+def _usable(evidence: Evidence, now: dt.datetime) -> Callable[[paths.Path], bool]:
+    """
+    Return what a path should be where there are several.
+
+    A rolled-over or cross-certified CA then wins over its expired or revoked sibling.
+    """
+
+    def usable(path: paths.Path) -> bool:
+        return all(
+            c.not_before <= now <= c.not_after
+            and not _known_revoked(evidence.statuses.get(c.fingerprint))
+            for c in path.certificates
+        )
+
+    return usable
+
+
+def _known_revoked(status: CertificateStatus | None) -> bool:
+    return status is not None and status.status is Status.REVOKED
+
+
+def _find_path(
+    chain: Presented, trust: Trust, prefer: Callable[[paths.Path], bool]
+) -> paths.Path | paths.NoPath:
     """Look for a path to a contract anchor, then to any, so that a wrong role can be named."""
     others = (*chain.certificates[1:], *(own.certificate for own in trust.pool))
     wanted = tuple(a.certificate for a in trust.anchors if a.domains & CONTRACT_DOMAINS)
-    first = paths.find(chain.certificates[0], others, wanted)
+    first = paths.find(chain.certificates[0], others, wanted, prefer=prefer)
     rest = tuple(a.certificate for a in trust.anchors if not a.domains & CONTRACT_DOMAINS)
     if isinstance(first, paths.Path) or first.fault is not paths.PathFault.NO_PATH or not rest:
         return first
-    second = paths.find(chain.certificates[0], others, rest)
+    second = paths.find(chain.certificates[0], others, rest, prefer=prefer)
     return second if isinstance(second, paths.Path) else first
 
 

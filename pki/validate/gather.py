@@ -156,8 +156,7 @@ def _contract(tx: Transaction, chain: Presented, check: ContractCheck) -> Contra
     return contracts.resolve(tx, check.token, check.edition)
 
 
-# --- certificates named by hash data (RFC 6960 CertID, OCPP CertificateHashDataType)
-# ----------------
+# --- certificates named by hash data (RFC 6960 CertID, OCPP CertificateHashDataType) ---
 
 
 def _by_hash(tx: Transaction, hash_data: tuple[HashData, ...], trust: Trust) -> Presented:

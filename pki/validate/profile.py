@@ -1,9 +1,8 @@
 """
 The contract certificate profile as asked of presented chains: tolerant where real issuers differ.
 
-What merely deviates is a note; a fault is what would let another kind of certificate, a weak key
-or a
-forged identity pass (spec sections 1.2 to 1.6).
+What merely deviates is a note; a fault is what would let another kind of certificate, a weak key or
+a forged identity pass (spec sections 1.2 to 1.6).
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from pki.pkix.certificate import Certificate
 from pki.pkix.path import Path
 from pki.pkix.profiles import Kind
 
-MAX_SUB_CAS: Final = {Edition.ISO2: 2, Edition.ISO20: 3}
-"""[V2G2-009]; [V2G20-1005] counts a cross certificate besides."""
+MAX_SUB_CAS: Final = 2
+"""[V2G2-009], [V2G20-1005]; in -20 a cross certificate may come on top."""
 MAX_SIZE: Final = {Edition.ISO2: 800, Edition.ISO20: 1600}
 """Octets, [V2G2-010], [V2G20-1234]: reported, not refused."""
 
@@ -69,7 +68,7 @@ def wrong_role(path: Path, issuer_kind: Kind | None) -> str | None:
 
 def fault(path: Path) -> str | None:
     """Say what breaks the profile, or None."""
-    return _leaf_fault(path.leaf) or _path_fault(path)
+    return _key_fault(path.leaf) or _leaf_fault(path.leaf) or _path_fault(path)
 
 
 def notes(path: Path) -> tuple[str, ...]:
@@ -113,7 +112,7 @@ def _path_fault(path: Path) -> str | None:
     for certificate in path.certificates:
         found = _key_fault(certificate)
         if found is None and certificate != path.anchor:
-            found = _signature_fault(certificate)
+            found = _signature_fault(certificate) or _extension_fault(certificate)
         if found is not None:
             return f"{certificate.subject_text}: {found}"
     return _count_fault(path)
@@ -123,6 +122,32 @@ def _key_fault(certificate: Certificate) -> str | None:
     if certificate.suite is None:
         return "its key is none of P-256, P-521, Ed448"
     return None if certificate.named_curve else "its key is not encoded as a named curve"
+
+
+_LISTED: Final = frozenset(
+    (
+        "2.5.29.35",  # authorityKeyIdentifier
+        "2.5.29.14",  # subjectKeyIdentifier
+        "2.5.29.15",  # keyUsage
+        "2.5.29.19",  # basicConstraints
+        "2.5.29.32",  # certificatePolicies
+        "2.5.29.31",  # cRLDistributionPoints
+        "1.3.6.1.5.5.7.1.1",  # authorityInfoAccess
+        "1.3.6.1.5.5.7.1.11",  # subjectInfoAccess
+    )
+)
+"""Extensions of a -20 contract chain; relying parties refuse others ([V2G20-2323])."""
+
+
+def _extension_fault(certificate: Certificate) -> str | None:
+    if certificate.suite is None or certificate.suite.edition is not Edition.ISO20:
+        return None
+    if certificate.deviations:
+        return None  # read by the second reader, which knows what it saw
+    for extension in certificate.x509.extensions:
+        if extension.oid.dotted_string not in _LISTED:
+            return f"the extension {extension.oid.dotted_string} is not in the profile"
+    return None
 
 
 def _signature_fault(certificate: Certificate) -> str | None:
@@ -137,14 +162,22 @@ def _count_fault(path: Path) -> str | None:
     """Ask the number of sub-CAs, which only a root above them makes known ([V2G2-867])."""
     if not _is_root(path.anchor):
         return None
-    edition = path.leaf.suite.edition if path.leaf.suite else Edition.ISO20
-    count, most = len(path.intermediates), MAX_SUB_CAS[edition]
+    count = len(path.intermediates)
     if count == 0:
         return "a root issued the leaf directly"
-    return f"{count} sub-CAs, at most {most} are allowed" if count > most else None
+    is_iso20 = path.leaf.suite is not None and path.leaf.suite.edition is Edition.ISO20
+    crossed = is_iso20 and _limits_nothing(path.intermediates[-1])
+    if count - crossed > MAX_SUB_CAS:
+        return f"{count} sub-CAs, at most {MAX_SUB_CAS} are allowed"
+    return None
 
 
 def _is_root(anchor: Certificate) -> bool:
     """Tell a root, which limits no path (spec 1.2), from a sub-CA that was made an anchor."""
-    constraints = anchor.basic_constraints
-    return anchor.self_issued and (constraints is None or constraints.path_length is None)
+    return anchor.self_issued and _limits_nothing(anchor)
+
+
+def _limits_nothing(certificate: Certificate) -> bool:
+    """Tell whether a CA sets no path length, as roots and their cross certificates do."""
+    constraints = certificate.basic_constraints
+    return constraints is None or constraints.path_length is None

@@ -68,6 +68,10 @@ def _path(case: Case) -> Answer:
         case.path.certificates
     ):
         return No(Fault.HASH_DATA_UNKNOWN, "the hash data name certificates of different paths")
+    for issuer in case.path.intermediates:
+        if issuer.key_usage is None:
+            detail = f"{issuer.subject_text} lacks keyCertSign and cannot issue"
+            return No(Fault.ISSUER_NOT_CA, detail)
     return Yes(" ← ".join(c.subject_text for c in case.path.certificates))
 
 

@@ -303,7 +303,7 @@ def test_a_signature_that_does_not_verify_never_leaves(small: Services) -> None:
     (intent,) = lookup.intents(small.deployment, ADMIN)
     assert intent.state is IntentState.SIGNING
     with small.deployment.store.read() as tx:
-        assert tx.certificates.search(kind=Kind.CONTRACT) == []
+        assert tx.certificates.search(kinds=(Kind.CONTRACT,)) == []
         assert tx.contracts.find(Edition.ISO2, EMAID) is None
 
 

@@ -139,14 +139,19 @@ def test_search_filters_and_pages_by_fingerprint(database: Database) -> None:
         assert search(limit=2) + search(after=ordered[1].fingerprint) == ordered
         assert search(after=ordered[-1].fingerprint) == []
         for found in (
-            search(kind=Kind.OEM),
+            search(kinds=(Kind.OEM,)),
             search(owners=("WVW", "VF7")),
             search(issuer_id="oem-sub2.g1"),
             search(common_name="WVWPCID"),
-            search(kind=Kind.OEM, owners=("WVW",), issuer_id="oem-sub2.g1", common_name="WVWPCID"),
+            search(
+                kinds=(Kind.OEM, Kind.SECC),
+                owners=("WVW",),
+                issuer_id="oem-sub2.g1",
+                common_name="WVWPCID",
+            ),
         ):
             assert found == [other]
-        assert search(kind=Kind.OEM, owners=("DE8AA",)) == []
+        assert search(kinds=(Kind.OEM,), owners=("DE8AA",)) == []
         assert search(owners=()) == []
         assert tx.certificates.count("oem-sub2.g1") == 1
         assert tx.certificates.count("none.g1") == 0

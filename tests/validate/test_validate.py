@@ -1,0 +1,210 @@
+"""The decision with a store: hash data, tokens, receipts, and who may ask."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import Literal
+
+import pytest
+
+from pki import contracts, validate
+from pki.access import Action
+from pki.errors import NotAllowed
+from pki.ids import Edition, SerialNumber
+from pki.issue import IssueRequest, issue, linted_twin
+from pki.model import (
+    Accepted,
+    ContractCheck,
+    ContractState,
+    Fault,
+    HashData,
+    Principal,
+    Reason,
+    Rejected,
+    Role,
+)
+from pki.pkix.certificate import load
+from pki.pkix.hashes import issuer_hashes, public_key_octets
+from pki.pkix.profiles import Kind
+from pki.revoke import revoke
+from pki.services import Services
+from tests.homes import ADMIN, EMAID
+
+Algorithm = Literal["SHA256", "SHA384", "SHA512"]
+CPO = Principal(name="cpo-1", role=Role.CPO, parties=("DECPA",))
+
+
+def _issue(services: Services, emaid: str = EMAID) -> tuple[bytes, ...]:
+    request = IssueRequest(kind=Kind.CONTRACT, common_name=emaid)
+    return issue(services.deployment, ADMIN, request).chain
+
+
+def _hash_data(chain: tuple[bytes, ...], root: bytes, algorithm: Algorithm) -> list[HashData]:
+    certificates = [load(der) for der in (*chain, root)]
+    issuers = [*certificates[1:], certificates[-1]]
+    return [
+        HashData(
+            algorithm=algorithm,
+            issuer_name_hash=hashlib.new(algorithm, issuer.subject).digest(),
+            issuer_key_hash=hashlib.new(algorithm, public_key_octets(issuer.spki)).digest(),
+            serial=SerialNumber.from_int(certificate.serial),
+        )
+        for certificate, issuer in zip(certificates, issuers, strict=True)
+    ]
+
+
+def _root(services: Services) -> bytes:
+    with services.deployment.store.read() as tx:
+        found = tx.issuers.active("mo-2")
+    assert found is not None
+    return found.certificate
+
+
+def _fault(services: Services, check: ContractCheck) -> Fault | None:
+    verdict = validate.validate(services.deployment, CPO, check, action=Action.AUTHORIZE).verdict
+    return verdict.fault if isinstance(verdict, Rejected) else None
+
+
+@pytest.mark.parametrize("algorithm", ["SHA256", "SHA384", "SHA512"])
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_hash_data_name_a_contract_of_ours(
+    small: Services, algorithm: Algorithm, count: int
+) -> None:
+    items = _hash_data(_issue(small), _root(small), algorithm)[:count]
+    check = ContractCheck(hash_data=tuple(reversed(items)), token=EMAID)
+    assert _fault(small, check) is None
+
+
+def test_hash_data_unknown(small: Services) -> None:
+    chain, root = _issue(small), _root(small)
+    leaf, sub, *_ = _hash_data(chain, root, "SHA256")
+    for wrong in (
+        replace(leaf, serial=SerialNumber.from_int(77)),
+        replace(leaf, issuer_key_hash=bytes(32)),
+        replace(leaf, issuer_name_hash=bytes(32)),
+        replace(leaf, algorithm="SHA512"),
+    ):
+        assert _fault(small, ContractCheck(hash_data=(wrong,), token=EMAID)) is (
+            Fault.HASH_DATA_UNKNOWN
+        )
+        assert _fault(small, ContractCheck(hash_data=(wrong, sub), token=EMAID)) is (
+            Fault.HASH_DATA_UNKNOWN
+        )
+
+
+def test_hash_data_of_two_contracts_are_no_path(small: Services) -> None:
+    one = _hash_data(_issue(small), _root(small), "SHA256")[0]
+    other = _hash_data(_issue(small, "DEMOAC00000001"), _root(small), "SHA256")[0]
+    assert _fault(small, ContractCheck(hash_data=(one, other))) is Fault.HASH_DATA_UNKNOWN
+
+
+def test_hash_data_are_tied_to_the_emaid_and_to_revocation(small: Services) -> None:
+    chain = _issue(small)
+    leaf = _hash_data(chain, _root(small), "SHA256")[0]
+    other = ContractCheck(hash_data=(leaf,), token="DEMOAC00000009")
+    assert _fault(small, other) is Fault.EMAID_MISMATCH
+    revoke(small.deployment, ADMIN, leaf.serial.value, Reason.SUPERSEDED)
+    assert _fault(small, ContractCheck(hash_data=(leaf,), token=EMAID)) is Fault.REVOKED
+
+
+def test_hash_data_of_a_ca_are_no_contract(small: Services) -> None:
+    sub = _hash_data(_issue(small), _root(small), "SHA256")[1]
+    assert _fault(small, ContractCheck(hash_data=(sub,))) is Fault.LEAF_IS_CA
+
+
+def test_the_chain_decides_over_hash_data(small: Services) -> None:
+    chain = _issue(small)
+    leaf = _hash_data(chain, _root(small), "SHA256")[0]
+    wrong = replace(leaf, issuer_key_hash=bytes(32))
+    assert _fault(small, ContractCheck(chain=chain, hash_data=(wrong,), token=EMAID)) is None
+
+
+def test_the_key_hash_is_that_of_rfc_6960(small: Services) -> None:
+    issuer = load(_issue(small)[1])
+    name, key = issuer_hashes(issuer, "sha256")
+    assert name == hashlib.sha256(issuer.subject).digest()
+    bits = issuer.spki[issuer.spki.index(b"\x03\x42\x00\x04") + 3 :]
+    assert key == hashlib.sha256(bits).digest()
+
+
+def test_a_bare_token_is_looked_up_as_iso2_first_then_as_iso20(small: Services) -> None:
+    contracts.add(small.deployment, ADMIN, "DEMOAC00000001")
+    contracts.add(small.deployment, ADMIN, "DEMOAC00000002X", edition=Edition.ISO20)
+    contracts.add(small.deployment, ADMIN, "DEMOAC0000000345678901", edition=Edition.ISO20)
+    for token in ("DE-MOA-C00000001", "demoac00000001x", "DEMOAC00000002X"):
+        assert _fault(small, ContractCheck(token=token)) is None
+    assert _fault(small, ContractCheck(token="DEMOAC0000000345678901")) is None
+    assert _fault(small, ContractCheck(token="DEMOAC00000002")) is Fault.CONTRACT_UNKNOWN
+    iso2 = ContractCheck(token="DEMOAC00000002X", edition=Edition.ISO2)
+    assert _fault(small, iso2) is Fault.CONTRACT_UNKNOWN
+
+
+@pytest.mark.parametrize("kind", ["ISO14443", "Central", "NoAuthorization"])
+def test_tokens_of_other_types_name_no_contract(small: Services, kind: str) -> None:
+    _issue(small)
+    assert _fault(small, ContractCheck(token=EMAID, token_type=kind)) is Fault.CONTRACT_UNKNOWN
+
+
+def test_the_receipt_holds_inputs_and_result(anywhere: Services) -> None:
+    chain = _issue(anywhere)
+    check = ContractCheck(chain=chain, token=EMAID, evse_id="DE*CPA*E1", station_id="s1")
+    decision = validate.validate(anywhere.deployment, CPO, check)
+    assert isinstance(decision.verdict, Accepted)
+    with anywhere.deployment.store.read() as tx:
+        receipt = tx.decisions.get(decision.decision_id)
+    assert receipt is not None
+    assert (receipt.accepted, receipt.emaid, receipt.asked_by) == (True, EMAID, "cpo-1")
+    record = json.loads(receipt.record)
+    assert record["check"]["evseId"] == "DE*CPA*E1"
+    assert len(record["chain"]) == 3
+    assert {s["status"] for s in record["statuses"].values()} == {"good"}
+    assert record["verdict"]["accepted"] is True
+
+
+def test_an_emsp_learns_of_its_own_contracts_only(small: Services) -> None:
+    chain = _issue(small)
+    own = Principal(name="e1", role=Role.EMSP, parties=("DEMOA",))
+    other = Principal(name="e2", role=Role.EMSP, parties=("FRMOB",))
+    check = ContractCheck(chain=chain)
+    assert isinstance(validate.validate(small.deployment, own, check).verdict, Accepted)
+    with pytest.raises(NotAllowed):
+        validate.validate(small.deployment, other, check)
+    with small.deployment.store.read() as tx:
+        before = tx.decisions
+        assert before is not None
+    garbage = validate.validate(
+        small.deployment, other, ContractCheck(unreadable="unreadable: no PEM")
+    )
+    assert isinstance(garbage.verdict, Rejected)
+    with pytest.raises(NotAllowed):
+        validate.validate(small.deployment, own, check, action=Action.AUTHORIZE)
+
+
+def test_a_state_is_seen_by_the_next_decision(small: Services) -> None:
+    check = ContractCheck(chain=_issue(small))
+    told = {
+        ContractState.BLOCKED: Fault.CONTRACT_BLOCKED,
+        ContractState.SUSPENDED: Fault.CONTRACT_SUSPENDED,
+        ContractState.ENDED: Fault.CONTRACT_ENDED,
+        ContractState.ACTIVE: None,
+    }
+    for state, fault in told.items():
+        contracts.set_state(small.deployment, ADMIN, EMAID, state)
+        assert _fault(small, check) is fault
+
+
+def test_i6_what_is_signed_is_what_was_linted(small: Services) -> None:
+    """The stored intent's to-be-signed bytes are those of the certificate, and lint clean."""
+    from pki.issue.order import place  # noqa: PLC0415
+
+    chain = _issue(small)
+    with small.deployment.store.read() as tx:
+        record = tx.certificates.search(kinds=(Kind.CONTRACT,))[0]
+        intent = tx.intents.get(record.intent_id)
+    assert intent is not None
+    assert load(chain[0]).x509.tbs_certificate_bytes == intent.tbs
+    request = IssueRequest(kind=Kind.CONTRACT, common_name=EMAID)
+    order = place(small.deployment, ADMIN, request).order
+    assert linted_twin(small.deployment, order, record.serial)

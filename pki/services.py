@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pki import foreign
+from pki import foreign, validate
 from pki.beacon import Beacon
 from pki.clock import Clock, SystemClock
 from pki.errors import Unavailable
@@ -51,7 +51,12 @@ class Services:
             every=60.0,
             work=lambda: foreign.fetch_due(self.deployment, self.settings.outbound),
         )
-        return (*own, fetch)
+        prune = Job(
+            name="decisions",
+            every=600.0,
+            work=lambda: validate.prune(self.deployment, self.settings.keep_decisions),
+        )
+        return (*own, fetch, prune)
 
     def close(self) -> None:
         """End the view's thread and give back database connections."""

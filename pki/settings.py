@@ -43,6 +43,7 @@ class Settings:
         public_url: address under which relying parties reach this service; stands in certificates.
         approvals_required: 0 until two-person control is built; any other value is refused.
         passphrase_file: passphrase of the key files; required in production mode.
+        keep_decisions: receipts older than that are pruned.
     """
 
     home: Path
@@ -56,6 +57,7 @@ class Settings:
     workers: int
     status: StatusPolicy = field(default_factory=StatusPolicy)
     outbound: OutboundPolicy = field(default_factory=OutboundPolicy)
+    keep_decisions: dt.timedelta = dt.timedelta(days=400)
 
     @property
     def demo(self) -> bool:
@@ -69,6 +71,7 @@ _KEYS: Final[Mapping[str, type]] = {
     "public_url": str,
     "approvals.required": int,
     "keys.passphrase_file": str,
+    "decisions.keep_days": int,
     "outbound.allowed_networks": list,
     "status.ocsp_hours": int,
     "status.max_age": int,
@@ -173,6 +176,9 @@ def _settings(home: Path, values: Mapping[str, object], faults: list[str]) -> Se
         workers=_number(values, "serve.workers", 2, 1, 64, faults),
         status=_status(values, faults),
         outbound=OutboundPolicy(allowed=_networks(values, faults)),
+        keep_decisions=dt.timedelta(
+            days=_number(values, "decisions.keep_days", 400, 1, 36_500, faults)
+        ),
     )
 
 
@@ -228,6 +234,9 @@ def to_toml(settings: Settings) -> str:
     if settings.passphrase_file:
         lines += ["", "[keys]", f"passphrase_file = {_quoted(str(settings.passphrase_file))}"]
     lines += [
+        "",
+        "[decisions]",
+        f"keep_days = {settings.keep_decisions.days}",
         "",
         "[outbound]",
         f"allowed_networks = [{', '.join(_quoted(str(n)) for n in settings.outbound.allowed)}]",

@@ -1,7 +1,8 @@
-"""`pnc validate`: the contract decision from the command line."""
+"""`pnc validate`, `pnc decision`: the contract decision from the command line."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from pki.cli.output import (
     Json,
     emit,
     facts,
+    installation,
     json_option,
     listing,
     operator,
@@ -25,7 +27,7 @@ from pki.model import ContractCheck, Decision
 from pki.pkix import pem
 from pki.pkix.certificate import Certificate
 from pki.trust import anchor_certificate
-from pki.validate import EvidenceFiles, validate, without_store
+from pki.validate import EvidenceFiles, find, replay, validate, without_store
 from pki.validate.presented import MAX_PRESENTED
 from pki.validate.render import to_json
 
@@ -136,6 +138,42 @@ def _decide(
     )
 
 
+@click.group("decision")
+def decision_group() -> None:
+    """Receipts: what was decided, why, and whether it would be decided again."""
+
+
+@decision_group.command("show")
+@click.argument("decision_id", metavar="ID")
+@json_option
+@click.pass_obj
+@with_errors
+def decision_show(home: HomeOption, *, decision_id: str, as_json: bool) -> None:
+    """Explain a decision from its receipt."""
+    with installation(home) as services:
+        receipt = find(services.deployment, operator(), decision_id)
+    told = json.loads(receipt.record)
+    body = {**told["verdict"], "askedBy": receipt.asked_by, "check": told["check"]}
+    emit(body, as_json=as_json, table=lambda: _table(body))
+
+
+@decision_group.command("replay")
+@click.argument("decision_id", metavar="ID")
+@json_option
+@click.pass_obj
+@with_errors
+def decision_replay(home: HomeOption, *, decision_id: str, as_json: bool) -> None:
+    """Decide once more on what a receipt holds; exit status 1 if the verdict differs."""
+    with installation(home) as services:
+        found = replay(services.deployment, operator(), decision_id)
+    body = {"same": found.same, "recorded": found.recorded, "replayed": found.replayed}
+    emit(body, as_json=as_json, table=lambda: _table(found.replayed))
+    if not as_json:
+        click.echo("The same verdict." if found.same else "ANOTHER VERDICT than was recorded.")
+    if not found.same:
+        raise SystemExit(1)
+
+
 def _table(body: Json) -> object:
     verdict = "ACCEPTED" if body["accepted"] else f"REJECTED: {body['fault']}"
     emsp = body["emsp"]
@@ -161,4 +199,4 @@ def _ocpp_words(answer: Json) -> list[str]:
     return [*words, f"idTokenInfo {answer['idTokenInfo']['status']}"]
 
 
-COMMANDS: Final = (validate_command,)
+COMMANDS: Final = (validate_command, decision_group)

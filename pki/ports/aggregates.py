@@ -180,6 +180,9 @@ class TrustStore(Protocol):
     def was_anchor(self, fingerprint: Fingerprint, domain: Domain) -> bool:
         """Tell whether an anchor is in force, or was once and was removed."""
 
+    def anchor_der(self, fingerprint: Fingerprint) -> bytes | None:
+        """Return the certificate of an anchor, in force or removed."""
+
     def set_rule(self, domain: Domain, rule: StatusRule) -> None: ...
 
     def rules(self) -> dict[Domain, StatusRule]:
@@ -206,6 +209,9 @@ class Decisions(Protocol):
     def add(self, record: DecisionRecord) -> None: ...
 
     def get(self, decision_id: str) -> DecisionRecord | None: ...
+
+    def prune(self, before: dt.datetime, limit: int) -> int:
+        """Forget at most `limit` receipts older than `before`; return how many."""
 
 
 class AuditLog(Protocol):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Final
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, delete, select
 
 from pki.errors import Conflict
 from pki.model import DecisionRecord
@@ -13,6 +14,14 @@ from pki.store.session import Session, Upsert
 
 _ADD: Final = Upsert.new(decisions)
 _GET: Final = select(decisions).where(decisions.c.decision_id == bindparam("decision_id"))
+
+_PRUNE: Final = delete(decisions).where(
+    decisions.c.decision_id.in_(
+        select(decisions.c.decision_id)
+        .where(decisions.c.decided_at < bindparam("before"))
+        .limit(bindparam("most"))
+    )
+)
 
 
 class DecisionRows:
@@ -36,6 +45,10 @@ class DecisionRows:
         }
         if not self._session.put(_ADD, row):
             raise Conflict("decision_exists", "There is a decision of this id already.")
+
+    def prune(self, before: dt.datetime, limit: int) -> int:
+        """Forget at most `limit` receipts older than `before`; return how many."""
+        return self._session.change(_PRUNE, {"before": before, "most": limit})
 
     def get(self, decision_id: str) -> DecisionRecord | None:
         """Return the receipt, or None."""

@@ -261,6 +261,7 @@ decisions: Final = Table(
     line("asked_by"),
     line("record"),
     key("decision_id"),
+    Index(None, "decided_at"),
 )
 
 audit: Final = Table(

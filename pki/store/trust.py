@@ -56,6 +56,7 @@ _ANCHORS: Final = (
 _EVER: Final = select(anchors.c.domain).where(
     anchors.c.fingerprint == bindparam("fingerprint"), anchors.c.domain == bindparam("domain")
 )
+_DER: Final = select(anchors.c.der).where(anchors.c.fingerprint == bindparam("fingerprint"))
 _SET_RULE: Final = Upsert.of(domain_rules, _change_rule)
 _RULES: Final = select(domain_rules)
 _VERSION: Final = select(trust_version.c.version)
@@ -107,6 +108,11 @@ class TrustRows:
         """Tell whether an anchor is in force, or was once and was removed."""
         key = {"fingerprint": fingerprint.value, "domain": domain}
         return self._session.first(_EVER, key) is not None
+
+    def anchor_der(self, fingerprint: Fingerprint) -> bytes | None:
+        """Return the certificate of an anchor, in force or removed."""
+        row = self._session.first(_DER, {"fingerprint": fingerprint.value})
+        return row.der if row else None
 
     def set_rule(self, domain: Domain, rule: StatusRule) -> None:
         """Set the rule of a domain; the version grows only if that is a change."""

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
-import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
 from pki import access
-from pki.clock import format_time
 from pki.errors import NotAllowed
 from pki.model import (
     Accepted,
     ContractCheck,
     Decision,
     DecisionPolicy,
-    DecisionRecord,
     Domain,
     Evidence,
     Principal,
@@ -32,14 +28,23 @@ from pki.model import (
 from pki.pkix.certificate import Certificate
 from pki.pkix.hashes import identity
 from pki.ports import Deployment
-from pki.validate import presented
+from pki.validate import presented, receipts
 from pki.validate.decide import decide
 from pki.validate.files import EvidenceFiles, statuses
 from pki.validate.gather import gather
 from pki.validate.presented import Presented
-from pki.validate.render import to_json
+from pki.validate.receipts import Replay, find, prune, replay
 
-__all__ = ["EvidenceFiles", "decide", "validate", "without_store"]
+__all__ = [
+    "EvidenceFiles",
+    "Replay",
+    "decide",
+    "find",
+    "prune",
+    "replay",
+    "validate",
+    "without_store",
+]
 
 _NO_FILES: Final = EvidenceFiles()
 
@@ -79,7 +84,7 @@ def validate(  # noqa: PLR0913 - who, what, and the two ways to ask otherwise
     _require_own(principal, verdict)
     decision = Decision(decision_id=secrets.token_hex(12), decided_at=now, verdict=verdict)
     with deployment.store.write() as tx:
-        tx.decisions.add(_receipt(principal, check, chain, evidence, trust, policy, decision))
+        tx.decisions.add(receipts.write(principal, check, chain, evidence, trust, policy, decision))
         path = {status.fingerprint for status in verdict.path}
         for seen in _foreign(chain, evidence, trust, now):
             if seen.fingerprint in path:  # what no anchor vouches for is not remembered
@@ -150,66 +155,3 @@ def _require_own(principal: Principal, verdict: Accepted | Rejected) -> None:
         return
     if verdict.emaid is not None and verdict.emaid.provider.value not in principal.parties:
         raise NotAllowed("party_not_allowed", "This client may ask for its own contracts only.")
-
-
-def _receipt(  # noqa: PLR0913 - the inputs of `decide`, all of which the receipt keeps
-    principal: Principal,
-    check: ContractCheck,
-    chain: Presented,
-    evidence: Evidence,
-    trust: Trust,
-    policy: DecisionPolicy,
-    decision: Decision,
-) -> DecisionRecord:
-    """Write down inputs and result, such that the decision can be reached again from them (I7)."""
-    verdict = decision.verdict
-    contract = evidence.contract.contract
-    record = {
-        "now": format_time(decision.decided_at),
-        "check": _check_json(check),
-        "chain": [base64.b64encode(c.der).decode() for c in chain.certificates],
-        "statuses": {
-            fingerprint.value: {
-                "status": status.status.value,
-                "source": status.source,
-                "asOf": format_time(status.as_of),
-                "nextUpdate": format_time(status.next_update) if status.next_update else None,
-                "reason": status.reason.value if status.reason else None,
-                "revokedAt": format_time(status.revoked_at) if status.revoked_at else None,
-            }
-            for fingerprint, status in evidence.statuses.items()
-            if any(p.fingerprint == fingerprint for p in verdict.path)
-        },
-        "contract": contract.contract_id if contract else None,
-        "contractState": contract.state.value if contract else None,
-        "ambiguous": evidence.contract.ambiguous,
-        "account": verdict.account.provider_id.value if verdict.account else None,
-        "anchors": [a.certificate.fingerprint.value for a in trust.anchors],
-        "trustVersion": trust.version,
-        "policy": {domain.value: rule.value for domain, rule in policy.status.items()},
-        "verdict": to_json(decision),
-    }
-    return DecisionRecord(
-        decision_id=decision.decision_id,
-        decided_at=decision.decided_at,
-        accepted=isinstance(verdict, Accepted),
-        fault=verdict.fault.value if isinstance(verdict, Rejected) else None,
-        emaid=verdict.emaid.key if verdict.emaid else None,
-        asked_by=principal.name,
-        record=json.dumps(record, sort_keys=True, separators=(",", ":")),
-    )
-
-
-def _check_json(check: ContractCheck) -> dict[str, object]:
-    return {
-        "unreadable": check.unreadable,
-        "hashData": [
-            [h.algorithm, h.issuer_name_hash.hex(), h.issuer_key_hash.hex(), h.serial.value]
-            for h in check.hash_data
-        ],
-        "token": check.token,
-        "tokenType": check.token_type,
-        "edition": check.edition.value if check.edition else None,
-        "evseId": check.evse_id,
-        "stationId": check.station_id,
-    }

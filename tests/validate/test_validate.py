@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from dataclasses import replace
@@ -9,9 +10,10 @@ from typing import Literal
 
 import pytest
 
-from pki import contracts, validate
+from pki import contracts, trust, validate
 from pki.access import Action
-from pki.errors import NotAllowed
+from pki.clock import FixedClock
+from pki.errors import NotAllowed, NotFound
 from pki.ids import Edition, SerialNumber
 from pki.issue import IssueRequest, issue, linted_twin
 from pki.model import (
@@ -161,6 +163,60 @@ def test_the_receipt_holds_inputs_and_result(anywhere: Services) -> None:
     assert len(record["chain"]) == 3
     assert {s["status"] for s in record["statuses"].values()} == {"good"}
     assert record["verdict"]["accepted"] is True
+
+
+def _cases(services: Services) -> list[ContractCheck]:
+    chain = _issue(services)
+    revoked = _issue(services, "DEMOAC00000005")
+    revoke(
+        services.deployment,
+        ADMIN,
+        SerialNumber.from_int(load(revoked[0]).serial).value,
+        Reason.KEY_COMPROMISE,
+    )
+    leaf, *_ = _hash_data(chain, _root(services), "SHA384")
+    return [
+        ContractCheck(chain=chain, token=EMAID, evse_id="DE*CPA*E1"),
+        ContractCheck(chain=chain[:1]),
+        ContractCheck(chain=tuple(reversed(chain))),
+        ContractCheck(chain=(chain[0], chain[0])),
+        ContractCheck(chain=(b"garbage",)),
+        ContractCheck(chain=()),
+        ContractCheck(chain=revoked),
+        ContractCheck(chain=chain, token="DEMOAC99999999"),
+        ContractCheck(hash_data=(leaf,), token=EMAID),
+        ContractCheck(hash_data=(replace(leaf, issuer_key_hash=bytes(48)),)),
+        ContractCheck(token=EMAID),
+        ContractCheck(token="nonsense"),
+        ContractCheck(token="04AB", token_type="ISO14443"),
+        ContractCheck(unreadable="too_many_certificates: 50, more than 10"),
+    ]
+
+
+def test_i7_a_decision_can_be_replayed_from_its_receipt(anywhere: Services) -> None:
+    """Whatever changes afterwards: trust, states, revocations."""
+    ids = [
+        validate.validate(anywhere.deployment, CPO, check).decision_id for check in _cases(anywhere)
+    ]
+    contracts.set_state(anywhere.deployment, ADMIN, EMAID, ContractState.BLOCKED)
+    with anywhere.deployment.store.read() as tx:
+        anchors = tx.trust.anchors()
+        sub = tx.certificates.search(kinds=(Kind.MO_SUB_CA1,))[0]
+    for anchor in anchors:
+        trust.remove(anywhere.deployment, ADMIN, anchor.fingerprint)
+    revoke(anywhere.deployment, ADMIN, sub.serial.value, Reason.CA_COMPROMISE)
+    for decision_id in ids:
+        found = validate.replay(anywhere.deployment, ADMIN, decision_id)
+        assert found.same, (found.recorded, found.replayed)
+
+
+def test_receipts_are_pruned_by_age(small: Services) -> None:
+    decision = validate.validate(small.deployment, CPO, ContractCheck(token=EMAID))
+    assert validate.prune(small.deployment, dt.timedelta(days=1)) == 0
+    later = FixedClock(small.deployment.clock.now() + dt.timedelta(days=2))
+    assert validate.prune(replace(small.deployment, clock=later), dt.timedelta(days=1)) == 1
+    with pytest.raises(NotFound):
+        validate.find(small.deployment, ADMIN, decision.decision_id)
 
 
 def test_an_emsp_learns_of_its_own_contracts_only(small: Services) -> None:

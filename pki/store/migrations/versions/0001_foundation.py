@@ -159,6 +159,7 @@ def _decisions() -> None:
         _line("record"),
         sa.PrimaryKeyConstraint("decision_id", name=op.f("pk_decisions")),
     )
+    op.create_index(op.f("ix_decisions_decided_at"), "decisions", ["decided_at"])
 
 
 def _domain_rules() -> None:

@@ -59,6 +59,47 @@ def unwaived(der: bytes, profile: Profile) -> tuple[str, ...]:
     return tuple(code for code in full_lint(der) if code not in allowed)
 
 
+def crl_findings(der: bytes) -> tuple[str, ...]:
+    """
+    Return the codes of pkilint's findings on a CRL, of every severity; empty is as it should be.
+
+    Only for CRLs of few entries: pkilint reads each into many objects.
+
+    Raises:
+        BadInput: `unreadable`.
+    """
+    try:
+        return _crl_linter()(der)
+    except ValueError as error:
+        raise BadInput("unreadable", "The CRL cannot be read by pkilint.") from error
+
+
+@cache
+def _crl_linter() -> Callable[[bytes], tuple[str, ...]]:
+    from pkilint import loader, pkix  # noqa: PLC0415 - it takes 0.2 s
+    from pkilint.pkix import crl, extension, name  # noqa: PLC0415
+
+    validators = crl.create_pkix_crl_validator_container(
+        [
+            pkix.create_attribute_decoder(name.ATTRIBUTE_TYPE_MAPPINGS),
+            pkix.create_extension_decoder(extension.EXTENSION_MAPPINGS),
+        ],
+        [
+            crl.create_issuer_validator_container([]),
+            crl.create_validity_validator_container([]),
+            crl.create_extensions_validator_container([]),
+        ],
+    )
+    documents = loader.RFC5280CertificateListDocumentLoader()
+
+    def lint(der: bytes) -> tuple[str, ...]:
+        results = validators.validate(documents.load_der_document(der).root)
+        codes = {str(d.finding.code) for r in results for d in r.finding_descriptions}
+        return tuple(sorted(codes))
+
+    return lint
+
+
 @cache
 def waivers() -> Mapping[str, Waiver]:
     """Return the waivers by code."""

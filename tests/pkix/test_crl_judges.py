@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 from pki.pkix import crl
+from pki.pkix.fulllint import crl_findings
 from pki.pkix.suites import Suite
 from tests.pkix.status_makers import (
     DAY,
@@ -29,31 +29,9 @@ OTHERS = [crl.CrlEntry(serial, NOW - DAY, "superseded") for serial in range(101,
 REVOKED = [*OTHERS, crl.CrlEntry(SERIAL, NOW - DAY, "keyCompromise")]
 
 
-@cache
 def linter() -> Callable[[bytes], list[str]]:
-    """Return pkilint's RFC 5280 CRL linter: findings of every severity."""
-    from pkilint import loader, pkix  # noqa: PLC0415 - it takes 0.2 s
-    from pkilint.pkix import crl as lints  # noqa: PLC0415
-    from pkilint.pkix import extension, name  # noqa: PLC0415
-
-    validators = lints.create_pkix_crl_validator_container(
-        [
-            pkix.create_attribute_decoder(name.ATTRIBUTE_TYPE_MAPPINGS),
-            pkix.create_extension_decoder(extension.EXTENSION_MAPPINGS),
-        ],
-        [
-            lints.create_issuer_validator_container([]),
-            lints.create_validity_validator_container([]),
-            lints.create_extensions_validator_container([]),
-        ],
-    )
-    documents = loader.RFC5280CertificateListDocumentLoader()
-
-    def lint(der: bytes) -> list[str]:
-        results = validators.validate(documents.load_der_document(der).root)
-        return [str(d.finding.code) for result in results for d in result.finding_descriptions]
-
-    return lint
+    """Return the CRL linter that the product runs: findings of every severity."""
+    return lambda der: list(crl_findings(der))
 
 
 def openssl(folder: Path, *arguments: str) -> tuple[int, str]:

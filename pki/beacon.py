@@ -10,8 +10,12 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+
+from pki.errors import Unavailable
 
 _SIZE: Final = 8
 
@@ -24,33 +28,76 @@ class Beacon:
         path: the file.
     """
 
-    __slots__ = ("_map", "_path")
+    __slots__ = ("_file", "_map", "_path")
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._map: mmap.mmap | None = None
+        self._file: tuple[int, int] | None = None
 
     def value(self) -> int:
-        """Return the count; processes of this host see a new one at once."""
-        if self._map is None:
-            self._map = self._open()
-        return int.from_bytes(self._map[:_SIZE])
+        """
+        Return the count; processes of this host see a new one at once.
+
+        Raises:
+            Unavailable: `beacon_unavailable`.
+        """
+        mapped = self._map
+        if mapped is None:
+            return self.look()
+        return int.from_bytes(mapped[:_SIZE])
+
+    def look(self) -> int:
+        """
+        Return the count in the file that lies there now; dearer than `value`.
+
+        A file that was removed or replaced would otherwise stay in sight for as long as this
+        process lives, while others count in a new one. Raises as `value`.
+        """
+        with self._opened() as descriptor:
+            return int.from_bytes(self._mapped(descriptor)[:_SIZE])
 
     def count_up(self) -> None:
-        """Tell every process that something changed."""
-        if self._map is None:
-            self._map = self._open()
-        with self._path.open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            count = int.from_bytes(self._map[:_SIZE]) + 1
-            self._map[:_SIZE] = count.to_bytes(_SIZE)
+        """Tell every process that something changed. Raises as `value`."""
+        with self._opened() as descriptor:
+            mapped = self._mapped(descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            try:
+                # through the map: eight octets of mapped memory are written at one stroke
+                mapped[:_SIZE] = (int.from_bytes(mapped[:_SIZE]) + 1).to_bytes(_SIZE)
+            finally:
+                # not left to the closing: a child forked meanwhile would go on holding the lock
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
 
-    def _open(self) -> mmap.mmap:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+    def _mapped(self, descriptor: int) -> mmap.mmap:
+        found = os.fstat(descriptor)
+        if self._map is None or (found.st_dev, found.st_ino) != self._file:
+            self._map = mmap.mmap(descriptor, _SIZE)
+            self._file = (found.st_dev, found.st_ino)
+        return self._map
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
+        """Open the file of the path, however it came there, at its full size."""
         try:
-            if os.fstat(descriptor).st_size < _SIZE:
-                os.ftruncate(descriptor, _SIZE)
-            return mmap.mmap(descriptor, _SIZE)
-        finally:
-            os.close(descriptor)
+            descriptor = self._open()
+            try:
+                if os.fstat(descriptor).st_size < _SIZE:
+                    os.ftruncate(descriptor, _SIZE)
+                yield descriptor
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise Unavailable(
+                "beacon_unavailable",
+                f"{self._path} cannot be used: {error.strerror}.",
+                hint="Other processes of this host may learn of a change half a second late.",
+            ) from error
+
+    def _open(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        try:
+            return os.open(self._path, flags, 0o600)
+        except FileNotFoundError:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return os.open(self._path, flags, 0o600)

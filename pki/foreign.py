@@ -16,6 +16,7 @@ from pki import access, audit, outbound
 from pki.errors import BadInput, NotFound, PkiError, Unavailable
 from pki.ids import quote
 from pki.model import (
+    CLOCK_SKEW,
     Domain,
     ForeignCrl,
     ForeignStatus,
@@ -213,7 +214,9 @@ def check_crl(
         BadInput: `crl_not_used`, with the reason; `crl_unreadable`.
     """
     crl = crl_check.read(data)
-    checked = crl_check.check(crl, (issuer,), at=now, minimum_number=minimum_number)
+    checked = crl_check.check(
+        crl, (issuer,), at=now, minimum_number=minimum_number, skew=CLOCK_SKEW
+    )
     if isinstance(checked, crl_check.CrlRefused):
         raise BadInput("crl_not_used", f"The CRL is not used: {checked.detail}.")
     if crl.names is not None or crl.only_cas or crl.only_users or crl.next_update is None:
@@ -286,7 +289,7 @@ def _ask(
     request = request_for("sha1", *issuer_hashes(issuer, "sha1"), certificate.serial)
     body = outbound.call(policy, source.url, body=request, headers=_OCSP_HEADERS).body
     target = ocsp_check.Target.of(certificate)
-    answer = ocsp_check.check(body, target, issuer, at=now, max_age=_MAX_OCSP_AGE)
+    answer = ocsp_check.check(body, target, issuer, at=now, max_age=_MAX_OCSP_AGE, skew=CLOCK_SKEW)
     usable = answer.status in (ocsp_check.OcspStatus.GOOD, ocsp_check.OcspStatus.REVOKED)
     if answer.this_update is None or not usable:
         raise Unavailable("answer_not_used", f"The OCSP answer is not used: {answer.detail}.")
@@ -299,4 +302,5 @@ def _ask(
         revoked_at=answer.revoked_at,
         this_update=answer.this_update,
         next_update=answer.next_update or answer.this_update + _MAX_OCSP_AGE,
+        response=body,
     )

@@ -67,6 +67,10 @@ THIRD_PARTY: dict[str, set[str]] = {
         "referencing",
         "cryptography",
         "gunicorn",
+        "uvicorn",
+        "uvicorn_worker",
+        "httptools",
+        "a2wsgi",
     },
 }
 VERB_THIRD_PARTY = {"cryptography"}

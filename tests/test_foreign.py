@@ -24,6 +24,7 @@ from pki.model import (
     ContractCheck,
     Domain,
     Fault,
+    HashData,
     Reason,
     Rejected,
     SourceKind,
@@ -32,10 +33,14 @@ from pki.model import (
 )
 from pki.outbound import OutboundPolicy, call, check_address
 from pki.pkix import pem
+from pki.pkix.certificate import load
+from pki.pkix.hashes import issuer_hashes
+from pki.pkix.ocsp_ask import status_in
 from pki.pkix.profiles import Kind
 from pki.revoke import release, revoke
 from pki.services import Services
 from pki.status import crls
+from pki.status.ask import Told, certificate_status
 from tests.homes import ADMIN, EMAID, MO_BRANCH, demo_plans, make_home, opened
 
 LOOPBACK = OutboundPolicy(allowed=(ip_network("127.0.0.0/8"),), seconds=5.0)
@@ -365,3 +370,52 @@ def test_the_two_homes_are_different_pkis(two: Two) -> None:
     assert mine is not None
     assert mine.certificate != two.issuer("mo2-2")
     assert parties.accounts(two.ours.deployment, ADMIN)
+
+
+def test_fetched_answers_are_passed_on_by_hash_data(two: Two) -> None:
+    two.theirs.view.follow()
+
+    def act(handler: http.server.BaseHTTPRequestHandler) -> None:
+        body = handler.rfile.read(int(handler.headers["Content-Length"]))
+        _send(two.theirs.answers.respond(body).der)(handler)
+
+    leaf, issuer = (load(der) for der in (two.check.chain or ())[:2])
+    name, key = issuer_hashes(issuer, "sha256")
+    asked = HashData(
+        algorithm="SHA256",
+        issuer_name_hash=name,
+        issuer_key_hash=key,
+        serial=leaf.serial_number,
+    )
+
+    def told() -> Told | None:
+        return certificate_status(two.ours.deployment, two.ours.answers, ADMIN, asked)
+
+    assert told() is None
+    with serving(Reply(act)) as url:
+        for name_, _ in LEVELS:
+            foreign.add_source(
+                two.ours.deployment, ADMIN, Domain.MO, SourceKind.OCSP, url, two.issuer(name_)
+            )
+        two.decide()
+        assert told() is None
+        _fetch(two)
+        found = told()
+        assert found is not None
+        assert found.status == "good"
+        assert found.response is not None
+        assert status_in(found.response) == ("good", found.next_update)
+
+
+def test_a_foreign_crl_alone_tells_the_status_but_no_answer(two: Two) -> None:
+    leaf, issuer = (load(der) for der in (two.check.chain or ())[:2])
+    name, key = issuer_hashes(issuer, "sha512")
+    asked = HashData(
+        algorithm="SHA512", issuer_name_hash=name, issuer_key_hash=key, serial=leaf.serial_number
+    )
+    with serving(_serve_crls(two)) as url:
+        _add_crl_sources(two, url)
+        _fetch(two)
+    found = certificate_status(two.ours.deployment, two.ours.answers, ADMIN, asked)
+    assert found is not None
+    assert (found.response, found.status) == (None, "good")

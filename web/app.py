@@ -10,31 +10,37 @@ from typing import Final
 from flask import Flask, Response, g, request
 
 from pki.services import Services
-from web import api, logs, ocpp, openapi, ops, parsing, problems, status_routes
+from web import api, logs, ocpp, ocpp_status, openapi, ops, parsing, problems, status_routes
 from web.metrics import Metrics
 from web.status import StatusPages
 
 UNMATCHED: Final = "unmatched"
 """Route label of requests for which there is no route: paths are a caller's choice."""
 
-_HEADERS: Final = {
+HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 
 
-def create_app(services: Services) -> Flask:
-    """Return the app; neither the database nor a key is touched before the first request."""
+def create_app(services: Services, metrics: Metrics | None = None) -> Flask:
+    """
+    Return the app; neither the database nor a key is touched before the first request.
+
+    Args:
+        metrics: where to count, if somebody else counts there too.
+    """
     app = Flask("web", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = parsing.MAX_BODY
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # a method that is not documented is a 405
     app.url_map.merge_slashes = False  # base64 in OCSP paths has slashes in a row
-    metrics = Metrics()
+    metrics = metrics or Metrics()
     problems.register(app)
     _watch(app, metrics)
     for module in (api, ocpp, ops):
         app.register_blueprint(module.blueprint(services.deployment, metrics))
+    app.register_blueprint(ocpp_status.blueprint(services.deployment, services.answers))
     pages = StatusPages(
         services.deployment,
         services.answers,
@@ -58,7 +64,7 @@ def _watch(app: Flask, metrics: Metrics) -> None:
     def end(response: Response) -> Response:
         if response.status_code > HTTPStatus.BAD_REQUEST:  # at 400 it was read, or nobody sends
             parsing.discard_rest(request)
-        for name, value in _HEADERS.items():
+        for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         response.headers["X-Request-Id"] = g.request_id
         seconds = time.perf_counter() - g.started

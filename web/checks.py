@@ -150,7 +150,7 @@ def _hash_data_entry(item: object, where: str) -> HashData:
     fields = Fields.of(item, _HASH_DATA, where)
     fields.text("responderURL", longest=2000)  # judged as text and ignored: never fetched
     needed = {name: fields.needed(name) for name in sorted(_HASH_DATA - {"responderURL"})}
-    value = _hash_data(needed)
+    value = hash_data(needed)
     if value is None:
         raise _invalid(f"{where.rstrip('.')} does not hold hexadecimal hashes of its algorithm.")
     return value
@@ -158,14 +158,15 @@ def _hash_data_entry(item: object, where: str) -> HashData:
 
 def _hash_data_ocpp(items: list[dict[str, Any]]) -> tuple[tuple[HashData, ...], str | None]:
     """Return the hash data; what is no hash names no certificate, which is a verdict."""
-    values = [_hash_data(item) for item in items]
+    values = [hash_data(item) for item in items]
     known = tuple(value for value in values if value is not None)
     if len(known) < len(values):
         return (), f"{Fault.HASH_DATA_UNKNOWN}: they are not hexadecimal hashes of their algorithm"
     return known, None
 
 
-def _hash_data(item: dict[str, Any]) -> HashData | None:
+def hash_data(item: dict[str, Any]) -> HashData | None:
+    """Return the hash data of OCPP or of our own API, or None where they can name nothing."""
     algorithm = item["hashAlgorithm"]
     octets = _HASH_OCTETS.get(algorithm)
     name_hash, key_hash = _hex(item["issuerNameHash"]), _hex(item["issuerKeyHash"])
@@ -200,4 +201,4 @@ def _invalid(message: str) -> BadInput:
     )
 
 
-__all__ = ["contract_check_from_ocpp", "contract_check_from_v1"]
+__all__ = ["contract_check_from_ocpp", "contract_check_from_v1", "hash_data"]

@@ -1,10 +1,10 @@
 # ruff: noqa: N999 - the name that gunicorn looks for
 """
-gunicorn for this service: `gunicorn -c web/gunicorn.conf.py web.wsgi:app`.
+gunicorn for this service: `gunicorn -c web/gunicorn.conf.py`.
 
-Threads (gthread) and not one request per worker: a request waits for the database and its disk, and
-a slow client must not hold up the others of its worker. Address and number of workers come from the
-settings of the installation.
+Workers run an event loop (`web.worker`): OCSP answers in memory are given there, what waits for the
+database or its disk waits in threads, and a slow client holds up nobody. Limits on requests are in
+`web.worker_protocol`. Address and number of workers come from the settings of the installation.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ def _settings() -> settings.Settings:
 _INSTALLATION = _settings()
 _RUN = _INSTALLATION.home / "run"
 _METRICS = _RUN / "metrics"
-_STALLED = 10  # seconds
 _MEMORY = Path("/dev/shm")  # noqa: S108 - not for secrets: an empty, unlinked file
 
 # prometheus_client looks at this when it is imported, which workers do after this file
@@ -39,18 +38,13 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_METRICS)
 
 bind = f"{_INSTALLATION.host}:{_INSTALLATION.port}"
 workers = _INSTALLATION.workers
-worker_class = "gthread"
-threads = 4
+wsgi_app = "web.asgi:application()"
+worker_class = "web.worker.Worker"
 timeout = 30
 graceful_timeout = 15
 keepalive = 5
 backlog = 512
 max_requests = 0
-
-# base64 of a long OCSP request stands in the path (RFC 6960 A.1)
-limit_request_line = 8190
-limit_request_fields = 64
-limit_request_field_size = 8190
 
 # a heartbeat on a slow disk would look like a hung worker
 worker_tmp_dir = str(_MEMORY if os.access(_MEMORY, os.W_OK) else _RUN)
@@ -75,11 +69,6 @@ def on_starting(_server: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter has 
         raise SystemExit(1) from error
     shutil.rmtree(_METRICS, ignore_errors=True)
     _METRICS.mkdir(parents=True, mode=0o700)
-
-
-def pre_request(_worker: Any, request: Any) -> None:  # noqa: ANN401 - as above
-    """Give up on a caller who stalls in the middle of a body, or does not take the answer."""
-    request.unreader.sock.settimeout(_STALLED)
 
 
 def child_exit(_server: Any, worker: Any) -> None:  # noqa: ANN401 - as above

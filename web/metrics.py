@@ -60,6 +60,10 @@ class Metrics:
         self._requests.labels(route, known, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
+    def counted(self, route: str, method: str, status: int, count: int) -> None:
+        """Count requests of one kind that were answered in no time to speak of."""
+        self._requests.labels(route, method, str(status)).inc(count)
+
     def decision(self, protocol: str, decision: Decision) -> None:
         """Count one decision."""
         match decision.verdict:

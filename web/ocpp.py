@@ -1,11 +1,12 @@
 """
-OCPP 2.0.1 and 2.1 over HTTP: the Authorize request that a CSMS passes on (use case C07).
+OCPP 2.0.1 and 2.1 over HTTP: requests that a CSMS passes on, Authorize first (use case C07).
 
 Request and answer are judged against the official JSON schemas, which the package `ocpp` ships.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -55,14 +56,14 @@ def _validator(version: str, message: str) -> Validator:
     return validator_for(document)(document)
 
 
-def check_request(version: str, body: dict[str, Any]) -> None:
+def check_request(version: str, message: str, body: dict[str, Any]) -> None:
     """
-    Return if an AuthorizeRequest is valid against its schema.
+    Return if a request such as `Authorize` is valid against its schema.
 
     Raises:
         BadInput: `schema_violation`, with the JSON pointer and the keyword of the schema.
     """
-    found = best_match(_validator(version, "AuthorizeRequest").iter_errors(body))
+    found = best_match(_validator(version, f"{message}Request").iter_errors(body))
     if found is None:
         return
     pointer = _pointer(found)
@@ -70,6 +71,33 @@ def check_request(version: str, body: dict[str, Any]) -> None:
         "schema_violation",
         f"{pointer or 'The request'} {_said(found)}.",
         data={"pointer": pointer, "keyword": str(found.validator)},
+    )
+
+
+def valid_answer(version: str, message: str, answer: dict[str, Any], about: str) -> Response:
+    """
+    Return an answer that is valid against its schema.
+
+    Raises:
+        AnswerInvalid: it is not; `about` says in the log which it was.
+    """
+    if not _validator(version, f"{message}Response").is_valid(answer):
+        raise AnswerInvalid(about)
+    return json_answer(answer)
+
+
+def add_action(
+    routes: Blueprint, version: str, message: str, handler: Callable[[str], Response]
+) -> None:
+    """Route `/ocpp/{version}/{message}`, whose version a CSMS cannot mistake, to a handler."""
+    for direction in ("Request", "Response"):
+        _validator(version, f"{message}{direction}")  # now: a missing schema stops the start
+    routes.add_url_rule(
+        f"/ocpp/{version}/{message}",
+        f"{message}_{VERSIONS[version]}",
+        handler,
+        methods=["POST"],
+        defaults={"version": version},
     )
 
 
@@ -108,28 +136,19 @@ class Ocpp:
         """Decide whether a contract may charge; 200 for both outcomes."""
         principal = auth.principal(self.deployment)
         body = json_object(request, MAX_OCPP_BODY)
-        check_request(version, body)
+        check_request(version, "Authorize", body)
         check = contract_check_from_ocpp(body, request)
         decision = validate(self.deployment, principal, check, action=Action.AUTHORIZE)
         note_decision(decision)
-        answer = to_ocpp(decision.verdict)
-        if not _validator(version, "AuthorizeResponse").is_valid(answer):
-            raise AnswerInvalid(decision.decision_id)
+        answer = valid_answer(version, "Authorize", to_ocpp(decision.verdict), decision.decision_id)
         self.metrics.decision("ocpp", decision)
-        return json_answer(answer)
+        return answer
 
 
 def blueprint(deployment: Deployment, metrics: Metrics) -> Blueprint:
-    """Return the routes; a path names its version, so that a CSMS cannot mean another."""
+    """Return the routes."""
     routes = Blueprint("ocpp", __name__)
     handlers = Ocpp(deployment, metrics)
-    for version, name in VERSIONS.items():
-        _validator(version, "AuthorizeRequest")  # read now: a missing schema stops the start
-        routes.add_url_rule(
-            f"/ocpp/{version}/Authorize",
-            f"authorize_{name}",
-            handlers.authorize,
-            methods=["POST"],
-            defaults={"version": version},
-        )
+    for version in VERSIONS:
+        add_action(routes, version, "Authorize", handlers.authorize)
     return routes

@@ -9,10 +9,21 @@ from flask import Blueprint, Response
 
 from pki import __version__
 from pki.pkix.profiles import Kind
+from web import ocpp_status
 from web.answers import JSON, PROBLEM
-from web.ocpp import VERSIONS
 from web.parsing import DEFAULT_PAGE, MAX_PAGE, MAX_STATION_ID
-from web.schemas import FINGERPRINT, LINE, TEXT, Schema, components, one, ref
+from web.schemas import (
+    FINGERPRINT,
+    LINE,
+    OCPP_ACTIONS,
+    TEXT,
+    Schema,
+    components,
+    ocpp_name,
+    one,
+    ref,
+)
+from web.status import REQUEST_TYPE, RESPONSE_TYPE
 
 _MEANING: Final = {
     400: "The request cannot be read or breaks a limit.",
@@ -131,20 +142,42 @@ def _validate() -> Schema:
     }
 
 
-def _authorize(version: str) -> Schema:
-    name = f"Ocpp{version.replace('.', '')}Authorize"
-    limits = {"type": "string", "minLength": 1, "maxLength": MAX_STATION_ID}
+def _release() -> Schema:
+    return {
+        "parameters": [_REFERENCE],
+        "post": {
+            "summary": "Release a certificate from hold, or say what that would do.",
+            "requestBody": _body("ReleaseRequest"),
+            "responses": {"200": _good("What was done.", ref("ReleaseReport"))}
+            | _problems((*_WRITE, 404, 409), "Problem", PROBLEM),
+        },
+    }
+
+
+_STATION: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": MAX_STATION_ID}
+_OCPP: Final[dict[str, tuple[str, list[Schema]]]] = {
+    "Authorize": (
+        "may this contract charge (C07)?",
+        [
+            _parameter("X-Station-Id", "header", _STATION, "Station that the car stands at."),
+            _parameter("X-Evse-Id", "header", _STATION, "EVSE that the car stands at."),
+        ],
+    ),
+    ocpp_status.SINGLE: ("our OCSP answer about a certificate (M06).", []),
+    ocpp_status.CHAIN: ("the status of up to four certificates (M07).", []),
+}
+"""Action to what it is for and its parameters."""
+
+
+def _ocpp(version: str, action: str) -> Schema:
+    meaning, parameters = _OCPP[action]
+    request, response = (ocpp_name(version, f"{action}{end}") for end in ("Request", "Response"))
     return {
         "post": {
-            "summary": f"OCPP {version} Authorize (C07).",
-            "parameters": [
-                _parameter("X-Station-Id", "header", limits, "Station that the car stands at."),
-                _parameter("X-Evse-Id", "header", limits, "EVSE that the car stands at."),
-            ],
-            "requestBody": _body(f"{name}Request"),
-            "responses": {
-                "200": _good("The AuthorizeResponse, whichever it is.", ref(f"{name}Response"))
-            }
+            "summary": f"OCPP {version} {action}: {meaning}",
+            "parameters": parameters,
+            "requestBody": _body(request),
+            "responses": {"200": _good(f"The {action}Response, whichever it is.", ref(response))}
             | _problems(_WRITE, "OcppError", JSON),
         }
     }
@@ -171,16 +204,65 @@ def _operations() -> Schema:
             | _problems((401, 403, 500, 503), "Problem", PROBLEM),
         }
     }
-    issuer = _parameter("issuer", "path", TEXT, "Name of an issuer, such as mo2-2.")
-    der = _good("DER.", {"type": "string", "format": "binary"}, "application/pkix-cert")
     return {
         "/healthz/live": _open("Does the process answer?", health),
         "/healthz/ready": _open("Does the store answer?", health, (500, 503)),
         "/metrics": metrics,
         "/openapi.json": _open("This document.", _good("It.", {"type": "object"})),
-        "/ca/{issuer}": {"parameters": [issuer]}
-        | _open("Certificate of the newest active issuer.", der, (404, 500, 503)),
         "/v1/issuers": _open("Our CAs.", _good("All of them.", ref("IssuerList")), (500, 503)),
+    }
+
+
+_BINARY: Final[Schema] = {"type": "string", "format": "binary"}
+_ISSUER: Final = _parameter("issuer", "path", TEXT, "Name of an issuer, such as mo2-2.")
+_UNCHANGED: Final = {"304": {"description": "The caller holds the newest one."}}
+
+
+def _ocsp_post() -> Schema:
+    bare = {413: "The request is too large.", 415: f"The body is not {REQUEST_TYPE}."}
+    return {
+        "summary": "OCSP (RFC 6960): status of certificates that we issued.",
+        "security": _OPEN,
+        "requestBody": {"required": True, "content": {REQUEST_TYPE: {"schema": _BINARY}}},
+        "responses": {"200": _good("An OCSPResponse, errors included.", _BINARY, RESPONSE_TYPE)}
+        | {str(status): {"description": meaning} for status, meaning in bare.items()}
+        | _problems((500,), "Problem", PROBLEM),
+    }
+
+
+def _ocsp_get(description: str) -> Schema:
+    return {
+        "summary": "OCSP (RFC 6960 appendix A), with caching as RFC 5019 wants it.",
+        "description": description,
+        "security": _OPEN,
+        "responses": {"200": _good("An OCSPResponse, errors included.", _BINARY, RESPONSE_TYPE)}
+        | _UNCHANGED
+        | _problems((500,), "Problem", PROBLEM),
+    }
+
+
+def _file(summary: str, media_type: str, *parameters: Schema) -> Schema:
+    item = _open(summary, _good("DER.", _BINARY, media_type), (404, 500, 503))
+    item["get"]["responses"] |= _UNCHANGED
+    return {"parameters": [_ISSUER, *parameters]} | item
+
+
+def _status() -> Schema:
+    encoded = _parameter("request", "path", TEXT, "DER OCSPRequest in base64, escaped or not.")
+    shard = _parameter("shard", "path", {"type": "integer", "minimum": 0}, "0 for the full CRL.")
+    crl = "application/pkix-crl"
+    return {
+        "/ocsp": {
+            "get": _ocsp_get("Without a request in the path the answer is malformedRequest."),
+            "post": _ocsp_post(),
+        },
+        "/ocsp/{request}": {
+            "parameters": [encoded],
+            "get": _ocsp_get("Slashes of the request may stand as they are, even merged."),
+        },
+        "/crl/{issuer}": _file("The full CRL of an issuer.", crl),
+        "/crl/{issuer}/{shard}": _file("One of the CRLs that certificates name.", crl, shard),
+        "/ca/{issuer}": _file("Certificate of the newest generation.", "application/pkix-cert"),
     }
 
 
@@ -201,7 +283,12 @@ def document(public_url: str) -> Schema:
             "/v1/certificates": _certificates(),
             "/v1/certificates/{reference}": _certificate(),
             "/v1/certificates/{reference}/revoke": _revoke(),
-            **{f"/ocpp/{version}/Authorize": _authorize(version) for version in VERSIONS},
+            "/v1/certificates/{reference}/release": _release(),
+            **{
+                f"/ocpp/{version}/{action}": _ocpp(version, action)
+                for version, action in OCPP_ACTIONS
+            },
+            **_status(),
             **_operations(),
         },
         "components": {

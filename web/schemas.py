@@ -9,11 +9,19 @@ from pki.ids import Edition
 from pki.model import Fault, IssuerState, Reason, Status
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
+from web import ocpp_status
 from web.api import LEAF_KINDS
 from web.ocpp import VERSIONS, schema
 from web.parsing import MAX_CERTIFICATES, MAX_HASH_DATA, MAX_TEXT
 
 Schema = dict[str, Any]
+
+OCPP_ACTIONS: Final = (
+    *((version, "Authorize") for version in VERSIONS),
+    *((version, ocpp_status.SINGLE) for version in VERSIONS),
+    *((version, ocpp_status.CHAIN) for version in ocpp_status.CHAIN_VERSIONS),
+)
+"""OCPP version and action of every path under `/ocpp/`."""
 
 TEXT: Final[Schema] = {"type": "string"}
 TIME: Final[Schema] = {"type": "string", "format": "date-time"}
@@ -23,6 +31,8 @@ SERIAL: Final[Schema] = {"type": "string", "pattern": "^[1-9a-f][0-9a-f]{0,39}$"
 FINGERPRINT: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 PEM: Final[Schema] = {"type": "string", "contentMediaType": "application/x-pem-file"}
 LINE: Final[Schema] = {"type": "string", "maxLength": MAX_TEXT}
+EDITION_ASKED: Final[Schema] = {"enum": [*map(str, Edition), *map(int, Edition)]}
+"""A number means the same as its digits."""
 
 
 def ref(name: str) -> Schema:
@@ -102,7 +112,7 @@ def _validate_request() -> Schema:
             "certificateHashData": many(hash_data, minItems=1, maxItems=MAX_HASH_DATA),
             "emaid": LINE,
             "evseId": LINE,
-            "edition": one(Edition),
+            "edition": EDITION_ASKED,
         },
         "anyOf": [
             {"required": [name]} for name in ("certificateChain", "certificateHashData", "emaid")
@@ -126,6 +136,7 @@ def _verdict() -> Schema:
             "status": one(Status),
             "source": one(("own", "foreign", "none")),
             "asOf": TIME,
+            "nextUpdate": nullable(TIME),
             "reason": nullable(one(Reason)),
             "revokedAt": nullable(TIME),
         }
@@ -158,7 +169,7 @@ def _issue_request() -> Schema:
             | {
                 "description": "Only its key and its CN are used. Required outside demo mode.",
             },
-            "edition": one(Edition),
+            "edition": EDITION_ASKED,
             "suite": one(Suite),
             "issuer": LINE,
             "commonName": LINE,
@@ -187,10 +198,24 @@ def _report() -> Schema:
             "subject": TEXT,
             "issuer": TEXT,
             **_revocation(),
+            "siblings": many(FINGERPRINT)
+            | {"description": "Further certificates of a key that was lost, revoked with it."},
             "issuersBelow": many(TEXT),
             "certificatesBelow": COUNT,
             "keyBlocked": FLAG,
             "fromIntent": FLAG,
+        }
+    )
+
+
+def _release() -> Schema:
+    return exact(
+        {
+            "dryRun": FLAG,
+            "serialNumber": SERIAL,
+            "subject": TEXT,
+            "issuer": TEXT,
+            "heldSince": TIME,
         }
     )
 
@@ -259,6 +284,11 @@ def _ocpp_error() -> Schema:
     )
 
 
+def ocpp_name(version: str, message: str) -> str:
+    """Return the name of the component that holds an official schema."""
+    return f"Ocpp{version.replace('.', '')}{message}"
+
+
 def _official(name: str, version: str, message: str) -> Schema:
     """Return an official OCPP schema, unchanged but for where its references point."""
 
@@ -300,14 +330,16 @@ def components() -> Schema:
         "CertificatePage": exact(page),
         "RevokeRequest": exact({"reason": one(Reason), "dryRun": FLAG}, optional=("dryRun",)),
         "RevocationReport": _report(),
+        "ReleaseRequest": exact({"dryRun": FLAG}, optional=("dryRun",)),
+        "ReleaseReport": _release(),
         "Issuer": _issuer(),
         "IssuerList": exact({"issuers": many(ref("Issuer"))}),
         "Health": exact({"status": one(("live", "ready"))}),
         "Problem": _problem(),
         "OcppError": _ocpp_error(),
     }
-    for version in VERSIONS:
-        for message in ("AuthorizeRequest", "AuthorizeResponse"):
-            name = f"Ocpp{version.replace('.', '')}{message}"
+    for version, action in OCPP_ACTIONS:
+        for message in (f"{action}Request", f"{action}Response"):
+            name = ocpp_name(version, message)
             named[name] = _official(name, version, message)
     return named

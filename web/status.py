@@ -8,18 +8,21 @@ import datetime as dt
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from email.utils import format_datetime
-from itertools import combinations
+from email.utils import format_datetime, parsedate_to_datetime
+from functools import lru_cache
+from itertools import combinations_with_replacement, islice
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
 from pki import lookup
-from pki.clock import Clock
+from pki.clock import UTC, Clock
 from pki.errors import NotFound
 from pki.ids import quote
 from pki.model import CrlRecord
 from pki.pkix.der import DerError, element_at
+from pki.pkix.ocsp import ResponseStatus, error_response
+from pki.pkix.ocsp_ask import status_in
 from pki.ports import Deployment
 from pki.status import Answers, Reply, StatusPolicy, crls
 from web.hot import HotRequest, HotResponse
@@ -28,8 +31,15 @@ MAX_OCSP_BODY: Final = 64 * 1024
 REQUEST_TYPE: Final = "application/ocsp-request"
 RESPONSE_TYPE: Final = "application/ocsp-response"
 _NO_STORE: Final = {"Content-Type": RESPONSE_TYPE, "Cache-Control": "no-store"}
+_TRY_LATER: Final = error_response(ResponseStatus.TRY_LATER)
+_ERROR_OCTETS: Final = len(_TRY_LATER)
+_SHORT_PATH: Final = 256
 _MOST_MERGED: Final = 2
 _MOST_SLASHES: Final = 24
+_MOST_BEHIND: Final = 2
+_MOST_SIGNED: Final = 8
+"""Readings of one path that may cost a signature."""
+_HIGHEST_SHARD: Final = 32_767  # a small integer in every database
 _CA_MAX_AGE: Final = 3600
 _CRL_MAX_AGE: Final = 300
 
@@ -45,15 +55,29 @@ class StatusPages:
 
     def ocsp(self, request: HotRequest) -> HotResponse:
         """Answer `POST /ocsp` and `GET /ocsp/{base64}`."""
-        if request.method == "POST":
-            return self._post(request)
         if request.method == "GET":
             return self._get(request)
-        return HotResponse(status=405, headers={"Allow": "GET, POST"})
+        posted = request.raw_path in ("/ocsp", "/ocsp/")
+        if request.method == "POST" and posted:
+            return self._post(request)
+        return HotResponse(status=405, headers={"Allow": "GET, POST" if posted else "GET"})
+
+    def ocsp_in_memory(self, request: HotRequest) -> HotResponse | None:
+        """Answer as `ocsp` does where that takes no wait and nothing is refused, else None."""
+        if request.method == "POST":
+            if request.raw_path not in ("/ocsp", "/ocsp/") or not _is_ocsp_request(request):
+                return None
+            reply = self.answers.in_memory(request.body)
+            return HotResponse(status=200, headers=_NO_STORE, body=reply.der) if reply else None
+        if request.method != "GET" or not request.raw_path.startswith("/ocsp/"):
+            return None
+        encoded = request.raw_path.removeprefix("/ocsp")
+        der = _short_request_in_path(encoded) if len(encoded) <= _SHORT_PATH else b""
+        reply = self.answers.in_memory(der) if der else None
+        return self._got(request, reply) if reply else None
 
     def _post(self, request: HotRequest) -> HotResponse:
-        media_type = request.headers.get("content-type", REQUEST_TYPE).split(";")[0].strip()
-        if media_type.lower() != REQUEST_TYPE:
+        if not _is_ocsp_request(request):
             return HotResponse(status=415, headers={"Accept-Post": REQUEST_TYPE})
         if len(request.body) > MAX_OCSP_BODY:
             return HotResponse(status=413)
@@ -61,24 +85,44 @@ class StatusPages:
         return HotResponse(status=200, headers=_NO_STORE, body=reply.der)
 
     def _get(self, request: HotRequest) -> HotResponse:
-        encoded = request.raw_path.removeprefix("/ocsp").removeprefix("/")
-        reply = self.answers.respond(request_in_path(encoded))
+        return self._got(request, self._reply_to(request.raw_path.removeprefix("/ocsp")))
+
+    def _got(self, request: HotRequest, reply: Reply) -> HotResponse:
         if reply.this_update is None or reply.next_update is None:
             return HotResponse(status=200, headers=_NO_STORE, body=reply.der)
         headers = self._caching(reply, self.deployment.clock.now())
-        if _unchanged(request, headers):
+        if _unchanged(request, headers) and _known_by_date_too(request, reply):
             return HotResponse(status=304, headers=headers)
         return HotResponse(status=200, headers=headers, body=reply.der)
+
+    def _reply_to(self, encoded: str) -> Reply:
+        """
+        Answer what stands in a path, as far as it can be told.
+
+        Where a proxy merged two slashes there are several readings; that of a certificate which we
+        issued counts, then any that has an answer.
+        """
+        text = _base64(encoded)
+        plain = next(filter(None, map(_request, _plain(text))), None)
+        if plain is not None:
+            return self.answers.respond(plain)
+        replies = map(self.answers.respond, filter(None, map(_request, _repaired(text))))
+        first: Reply | None = None
+        for reply in islice(filter(_is_answer, replies), _MOST_SIGNED):
+            if reply.this_update is not None or reply.der == _TRY_LATER:
+                return reply
+            first = first or reply
+        return first or self.answers.respond(b"")
 
     def _caching(self, reply: Reply, now: dt.datetime) -> dict[str, str]:
         """Return the headers of RFC 5019 section 6 for an answer that caches may keep."""
         this_update, next_update = reply.this_update or now, reply.next_update or now
         left = int((next_update - now).total_seconds())
-        age = max(0, min(self.policy.max_age, left))
+        cache_control, expires = _expiry(now, max(0, min(self.policy.max_age, left)))
         return {
             "Content-Type": RESPONSE_TYPE,
-            "Cache-Control": f"max-age={age}, public, no-transform, must-revalidate",
-            "Expires": _http_date(now + dt.timedelta(seconds=age)),
+            "Cache-Control": cache_control,
+            "Expires": expires,
             "Last-Modified": _http_date(this_update),
             "ETag": f'"{hashlib.sha256(reply.der).hexdigest()}"',
         }
@@ -91,6 +135,8 @@ class StatusPages:
             NotFound: `crl_unknown`.
             Unavailable: the store is out of reach.
         """
+        if shard > _HIGHEST_SHARD:
+            raise NotFound("crl_unknown", f"There is no CRL of {quote(issuer)} here.")
         record = crls.current(self.deployment, issuer, shard)
         headers = _crl_headers(record, self.deployment.clock)
         if _unchanged(request, headers):
@@ -119,6 +165,11 @@ class StatusPages:
         return HotResponse(status=200, headers=headers, body=certificate)
 
 
+def _is_ocsp_request(request: HotRequest) -> bool:
+    media_type = request.headers.get("content-type", REQUEST_TYPE)
+    return media_type.partition(";")[0].strip().lower() == REQUEST_TYPE
+
+
 def _crl_headers(record: CrlRecord, clock: Clock) -> dict[str, str]:
     left = int((record.next_update - clock.now()).total_seconds())
     age = max(0, min(_CRL_MAX_AGE, left))
@@ -131,6 +182,41 @@ def _crl_headers(record: CrlRecord, clock: Clock) -> dict[str, str]:
     }
 
 
+def _is_answer(reply: Reply) -> bool:
+    """Tell errors that a wrong reading gets from what must be passed on."""
+    return len(reply.der) > _ERROR_OCTETS or reply.der == _TRY_LATER
+
+
+def _known_by_date_too(request: HotRequest, reply: Reply) -> bool:
+    """
+    Tell whether the caller may go by the date.
+
+    A revocation in the second in which the answer before it was signed shares that answer's date,
+    so only good answers are told apart by date alone.
+    """
+    if "if-none-match" in request.headers:
+        return True
+    known = status_in(reply.der)
+    return known is not None and known[0] == "good"
+
+
+def _time(text: str) -> dt.datetime | None:
+    """Read the date of a header; None for anything else."""
+    try:
+        when = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+
+
+@lru_cache(maxsize=64)
+def _expiry(now: dt.datetime, age: int) -> tuple[str, str]:
+    """Return Cache-Control and Expires, the same for nearly all answers of one second."""
+    expires = _http_date(now + dt.timedelta(seconds=age))
+    return f"max-age={age}, public, no-transform, must-revalidate", expires
+
+
+@lru_cache(maxsize=4096)
 def _http_date(when: dt.datetime) -> str:
     return format_datetime(when, usegmt=True)
 
@@ -141,38 +227,60 @@ def _unchanged(request: HotRequest, headers: dict[str, str]) -> bool:
     if tags is not None:
         held = {tag.strip().removeprefix("W/") for tag in tags.split(",")}
         return "*" in held or headers["ETag"] in held
-    return headers.get("Last-Modified") == request.headers.get("if-modified-since", "")
+    if "if-modified-since" not in request.headers:
+        return False
+    since = _time(request.headers["if-modified-since"])
+    modified = _time(headers.get("Last-Modified", ""))
+    return since is not None and modified is not None and modified <= since
 
 
 def request_in_path(encoded: str) -> bytes:
     """
-    Return the DER request in the path of a GET, as far as it can be told; never raises.
+    Return the DER request in the path of a GET where no slash is missing, else nothing.
 
     Clients and proxies percent-encode it or not, once or twice, use the URL alphabet, leave out the
-    padding, add a slash, or merge two slashes into one. The first reading that is one complete
-    DER element counts.
+    padding, or add a slash. The first reading that is one complete DER element counts.
     """
+    return next(filter(None, map(_request, _plain(_base64(encoded)))), b"")
+
+
+@lru_cache(maxsize=20_000)
+def _short_request_in_path(encoded: str) -> bytes:
+    """Return `request_in_path` of what the router lets pass; reading costs more than answering."""
+    path = unquote(encoded) if "%" in encoded else encoded
+    return b"" if path.startswith("//") or "\n" in path else request_in_path(encoded)
+
+
+def _base64(encoded: str) -> str:
+    """Return the text in the usual alphabet; a DER request never begins with a slash."""
     text = encoded
     for _ in range(2):
         text = unquote(text) if "%" in text else text
     text = "".join(text.replace(" ", "+").split()).replace("-", "+").replace("_", "/")
-    for candidate in _spellings(text):
-        der = _decoded(candidate)
-        if der is not None and _is_complete(der):
-            return der
-    return b""
+    return text.lstrip("/")
 
 
-def _spellings(text: str) -> Iterator[str]:
+def _plain(text: str) -> Iterator[str]:
     yield text
-    yield text.rstrip("/")
+    for more in range(1, _MOST_BEHIND + 1):
+        if text.endswith("/" * more):
+            yield text[:-more]
+
+
+def _repaired(text: str) -> Iterator[str]:
+    """Yield what may have stood there before one or two pairs of slashes were merged."""
     slashes = [at for at, character in enumerate(text) if character == "/"][:_MOST_SLASHES]
     for merged in range(1, _MOST_MERGED + 1):
-        for places in combinations(slashes, merged):
+        for places in combinations_with_replacement(slashes, merged):
             repaired = text
             for at in reversed(places):
                 repaired = f"{repaired[:at]}/{repaired[at:]}"
             yield repaired
+
+
+def _request(text: str) -> bytes | None:
+    der = _decoded(text)
+    return der if der and _is_complete(der) else None
 
 
 def _decoded(text: str) -> bytes | None:

@@ -1,4 +1,4 @@
-"""The app for a WSGI server: `gunicorn -c web/gunicorn.conf.py web.wsgi:app`."""
+"""The app for any WSGI server, without `web.gunicorn.conf`: `gunicorn --threads 4 web.wsgi:app`."""
 
 from __future__ import annotations
 

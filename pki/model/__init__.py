@@ -37,6 +37,7 @@ from pki.model.decisions import (
     Verdict,
 )
 from pki.model.evidence import (
+    CLOCK_SKEW,
     ForeignCrl,
     ForeignStatus,
     SeenCertificate,
@@ -69,6 +70,7 @@ from pki.model.trust import (
 )
 
 __all__ = [
+    "CLOCK_SKEW",
     "EMAID_TOKEN_TYPE",
     "Accepted",
     "Account",

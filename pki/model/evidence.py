@@ -5,10 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from pki.ids import Fingerprint
 from pki.model.certificates import Reason
 from pki.model.trust import Domain
+
+CLOCK_SKEW: Final = dt.timedelta(minutes=1)
+"""How far our clock may be behind that of a foreign CA."""
 
 
 class SourceKind(StrEnum):
@@ -67,6 +71,7 @@ class ForeignStatus:
         serial: hexadecimal; foreign serials may be longer than ours, or negative.
         origin: the kind of source it came from.
         revoked: False is *good*.
+        response: the verified OCSP answer itself, to be passed on; None where a CRL said so.
     """
 
     issuer_hash: bytes
@@ -77,6 +82,7 @@ class ForeignStatus:
     next_update: dt.datetime
     reason: Reason | None = None
     revoked_at: dt.datetime | None = None
+    response: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,18 +14,28 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from pki.errors import BadInput, PkiError
-from pki.ids import SerialNumber
-from pki.model import CertificateRecord, Change, ChangeKind, Reason, Responder, StoredAnswer
+from pki.errors import PkiError
+from pki.model import Change, Responder, StoredAnswer
 from pki.pkix import ocsp
 from pki.pkix.certificate import load
 from pki.pkix.ocsp import CertId, CertStatus, OcspRequest, ResponseStatus, SingleAnswer
-from pki.ports import Deployment, Transaction
+from pki.pkix.suites import Suite
+from pki.ports import Deployment
+from pki.status.facts import Facts, Issued, again, asked, facts_of
 from pki.status.policy import StatusPolicy
 from pki.status.view import KnownIssuer, View
 
 _HELD: Final = 50_000
-"""Answers that one process keeps in memory; some 40 MB at the most."""
+"""Answers that one process keeps in memory; some 60 MB at the most."""
+_LONGEST_HELD: Final = 256
+"""
+Octets of a request that is held; none for one certificate without nonce needs more, and what a
+stranger pads must not fill our memory.
+"""
+_LONGEST_QUICK: Final = 512
+"""Octets of a request that is read without a thread; one certificate and any nonce fit."""
+_ATTEMPTS: Final = 3
+"""Readings of a status that changes while its answer is signed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,23 +52,15 @@ class Reply:
     next_update: dt.datetime | None = None
 
 
+_TRY_LATER: Final = Reply(der=ocsp.error_response(ResponseStatus.TRY_LATER))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Held:
     reply: Reply
     about: tuple[str, str]
+    this_update: dt.datetime
     refresh_at: dt.datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Facts:
-    """What one read said about one CertID (DER, as asked)."""
-
-    cert_id: bytes
-    serial: SerialNumber | None
-    known: KnownIssuer
-    record: CertificateRecord | None
-    revoked_at: dt.datetime | None
-    reason: Reason | None
 
 
 class Answers:
@@ -76,6 +78,9 @@ class Answers:
         self._lock = threading.Lock()
         self._held: dict[bytes, _Held] = {}
         self._about: dict[tuple[str, str], set[bytes]] = {}
+        self._known: dict[tuple[str, int], Facts] = {}  # by issuer and serial
+        self._quick_keys: set[str] = set()
+        self._index = view.index
         view.listen(self._hear)
 
     def respond(self, request: bytes) -> Reply:
@@ -87,55 +92,105 @@ class Answers:
         now = self._deployment.clock.now()
         fresh = self._view.ready()
         held = self._held.get(request)
-        if held is not None and fresh and now < held.refresh_at:
+        if held is not None and fresh and held.this_update <= now < held.refresh_at:
             return held.reply
         try:
             parsed = ocsp.parse_request(request)
         except ocsp.OcspError as error:
             return Reply(der=ocsp.error_response(error.status))
         if not fresh:
-            return Reply(der=ocsp.error_response(ResponseStatus.TRY_LATER))
+            return _TRY_LATER
         try:
             return self._answer(request, parsed, now)
         except PkiError:
-            return Reply(der=ocsp.error_response(ResponseStatus.TRY_LATER))
+            return _TRY_LATER
+
+    def in_memory(self, request: bytes) -> Reply | None:
+        """
+        Answer as `respond` does where that takes no wait, else return None.
+
+        That is an answer held in memory, the refusal of what cannot be read, or, for a nonce, one
+        quick signature over what is remembered of the certificate.
+        """
+        if len(request) > _LONGEST_QUICK or not self._view.current():
+            return None
+        now = self._deployment.clock.now()
+        held = self._held.get(request)
+        if held is not None:
+            return held.reply if held.this_update <= now < held.refresh_at else None
+        try:
+            parsed = ocsp.parse_request(request)
+        except ocsp.OcspError as error:
+            return Reply(der=ocsp.error_response(error.status))
+        if parsed.nonce is None or len(parsed.cert_ids) != 1:
+            return None
+        return self._signed_at_once(parsed.cert_ids[0], self._issuers(parsed), parsed.nonce, now)
+
+    def _signed_at_once(
+        self, cert_id: CertId, named: tuple[KnownIssuer, ...], nonce: bytes, now: dt.datetime
+    ) -> Reply | None:
+        responder = _responder(named, now)
+        if responder is None or responder.key_label not in self._quick_keys:
+            return None
+        for known in named:
+            facts = self._known.get((known.issuer.issuer_id, cert_id.serial))
+            if facts is not None:
+                return Reply(der=self._sign([again(facts, cert_id)], responder, now, nonce))
+        return None
 
     def _answer(self, request: bytes, parsed: OcspRequest, now: dt.datetime) -> Reply:
-        known = self._issuer(parsed)
-        if known is None:
+        named = self._issuers(parsed)
+        if not named:
             return Reply(der=ocsp.error_response(ResponseStatus.UNAUTHORIZED))
-        responder = known.responder(now)
+        responder = _responder(named, now)
         if responder is None:
-            return Reply(der=ocsp.error_response(ResponseStatus.TRY_LATER))
-        single = len(parsed.cert_ids) == 1 and parsed.nonce is None
+            return _TRY_LATER
+        if len(parsed.cert_ids) == 1 and parsed.nonce is None:
+            return self._kept(request, parsed.cert_ids[0], named, responder, now)
         with self._deployment.store.read() as tx:
             sequence = tx.status.sequence()
-            stored = tx.status.answer(parsed.cert_ids[0].raw) if single else None
-            if stored is not None and now < stored.refresh_at:
-                return self._hold(request, stored, sequence)
-            facts = [_asked(tx, cert_id, known) for cert_id in parsed.cert_ids]
-        record = facts[0].record
-        if single and record is not None:
-            answer = self._sign_stored(facts[0], record, responder, now)
-            if self._keep(answer, facts[0]):
-                return self._hold(request, answer, sequence)
-        der = self._sign(facts, responder, now, parsed.nonce)
-        return Reply(der=der)
+            facts = [asked(tx, cert_id, named) for cert_id in parsed.cert_ids]
+        self._remember(facts, sequence)
+        return Reply(der=self._sign(facts, responder, now, parsed.nonce))
 
-    def _issuer(self, parsed: OcspRequest) -> KnownIssuer | None:
-        """Return the one CA that every CertID names; one responder signs for one CA."""
+    def _kept(
+        self,
+        request: bytes,
+        cert_id: CertId,
+        named: tuple[KnownIssuer, ...],
+        responder: Responder,
+        now: dt.datetime,
+    ) -> Reply:
+        """Answer about one certificate from the store, or sign an answer and keep it there."""
+        for _ in range(_ATTEMPTS):
+            with self._deployment.store.read() as tx:
+                sequence = tx.status.sequence()
+                stored = tx.status.answer(cert_id.raw)
+                if stored is not None and _holds(stored, named, now):
+                    return self._hold(request, stored, sequence)
+                facts = asked(tx, cert_id, named)
+            if facts.issued is None:
+                return Reply(der=self._sign([facts], responder, now, None))
+            answer = self._sign_stored(facts, facts.issued, responder, now)
+            if self._keep(answer, facts):
+                return self._hold(request, answer, sequence)
+        return _TRY_LATER
+
+    def _issuers(self, parsed: OcspRequest) -> tuple[KnownIssuer, ...]:
+        """
+        Return the one CA that every CertID names, or nothing; one responder signs for one CA.
+
+        Generations with the same name and the same key are one CA to whoever asks.
+        """
+        index = self._view.index
         found: set[str] = set()
-        known: KnownIssuer | None = None
+        named: tuple[KnownIssuer, ...] = ()
         for cert_id in parsed.cert_ids:
             if cert_id.algorithm is None:
-                return None
-            key = (cert_id.algorithm, cert_id.name_hash, cert_id.key_hash)
-            named = self._view.index.get(key)
-            if not named:
-                return None
-            known = named[-1]
-            found.add(known.issuer.issuer_id)
-        return known if len(found) == 1 else None
+                return ()
+            named = index.get((cert_id.algorithm, cert_id.name_hash, cert_id.key_hash), ())
+            found.add(named[-1].issuer.issuer_id if named else "")
+        return named if len(found) == 1 else ()
 
     def renew(self, stored: StoredAnswer) -> bool:
         """
@@ -151,20 +206,20 @@ class Answers:
         if known is None or responder is None:
             return False
         with self._deployment.store.read() as tx:
-            facts = _facts(tx, stored.cert_id, stored.serial, known)
-        if facts.record is None:
+            facts = facts_of(tx, stored.cert_id, stored.serial, known)
+        if facts.issued is None:
             return False
-        return self._keep(self._sign_stored(facts, facts.record, responder, now), facts)
+        return self._keep(self._sign_stored(facts, facts.issued, responder, now), facts)
 
     def _sign_stored(
-        self, facts: _Facts, record: CertificateRecord, responder: Responder, now: dt.datetime
+        self, facts: Facts, issued: Issued, responder: Responder, now: dt.datetime
     ) -> StoredAnswer:
         """Sign the answer to one CertID in the form in which it is kept."""
         next_update = self._next_update(responder, now)
         return StoredAnswer(
             cert_id=facts.cert_id,
-            issuer_id=record.issuer_id,
-            serial=record.serial,
+            issuer_id=issued.issuer_id,
+            serial=issued.serial,
             der=self._sign([facts], responder, now, None),
             this_update=now,
             next_update=next_update,
@@ -176,7 +231,7 @@ class Answers:
 
     def _sign(
         self,
-        facts: list[_Facts],
+        facts: list[Facts],
         responder: Responder,
         now: dt.datetime,
         nonce: bytes | None,
@@ -191,23 +246,26 @@ class Answers:
             extended_revoked=self._policy.unissued_revoked,
         )
         signer = self._deployment.keys.signer(responder.key_label)
+        if signer.suite is Suite.P256:  # by now it is loaded; others take ten times as long
+            self._quick_keys.add(responder.key_label)
         return ocsp.assemble(tbs, signer.suite, signer.sign(tbs), (responder.der,))
 
-    def _single(self, facts: _Facts, now: dt.datetime, next_update: dt.datetime) -> SingleAnswer:
-        if facts.revoked_at is None and facts.record is None:
+    def _single(self, facts: Facts, now: dt.datetime, next_update: dt.datetime) -> SingleAnswer:
+        revocation = facts.revocation
+        if revocation is None and facts.issued is None:
             return self._unissued(facts, now, next_update)
-        expired = facts.record is not None and facts.record.not_after < now
+        expired = facts.issued is not None and facts.issued.not_after < now
         return SingleAnswer(
             cert_id=facts.cert_id,
-            status=CertStatus.GOOD if facts.revoked_at is None else CertStatus.REVOKED,
-            revoked_at=facts.revoked_at,
-            reason=facts.reason.value if facts.reason else None,
+            status=CertStatus.REVOKED if revocation else CertStatus.GOOD,
+            revoked_at=revocation.revoked_at if revocation else None,
+            reason=revocation.reason.value if revocation else None,
             this_update=now,
             next_update=next_update,
             archive_cutoff=facts.known.certificate.not_before if expired else None,
         )
 
-    def _unissued(self, facts: _Facts, now: dt.datetime, next_update: dt.datetime) -> SingleAnswer:
+    def _unissued(self, facts: Facts, now: dt.datetime, next_update: dt.datetime) -> SingleAnswer:
         if self._policy.unissued_revoked:
             return ocsp.never_issued(facts.cert_id, this_update=now, next_update=next_update)
         return SingleAnswer(
@@ -219,12 +277,10 @@ class Answers:
 
     # --- keeping -------------------------------------------------------------------------------
 
-    def _keep(self, answer: StoredAnswer, facts: _Facts) -> bool:
+    def _keep(self, answer: StoredAnswer, facts: Facts) -> bool:
         """Store an answer unless the status changed since it was read; tell whether it holds."""
         with self._deployment.store.write() as tx:
-            revocation = tx.certificates.revocation(answer.issuer_id, answer.serial)
-            current = revocation.revoked_at if revocation else None
-            if current != facts.revoked_at:
+            if tx.certificates.revocation(answer.issuer_id, answer.serial) != facts.revocation:
                 return False
             tx.status.put_answer(answer)
         return True
@@ -236,13 +292,29 @@ class Answers:
         )
         about = (answer.issuer_id, answer.serial.value)
         with self._lock:
-            if sequence < self._view.sequence:
+            if sequence < self._view.sequence or len(request) > _LONGEST_HELD:
                 return reply
             while len(self._held) >= _HELD:
                 self._forget(next(iter(self._held)))
-            self._held[request] = _Held(reply=reply, about=about, refresh_at=answer.refresh_at)
+            self._held[request] = _Held(
+                reply=reply,
+                about=about,
+                this_update=answer.this_update,
+                refresh_at=answer.refresh_at,
+            )
             self._about.setdefault(about, set()).add(request)
         return reply
+
+    def _remember(self, found: list[Facts], sequence: int) -> None:
+        """Keep what was read about certificates of ours, unless a change came since."""
+        with self._lock:
+            if sequence < self._view.sequence:
+                return
+            for facts in found:
+                if facts.issued is not None:
+                    while len(self._known) >= _HELD:
+                        del self._known[next(iter(self._known))]
+                    self._known[facts.issued.issuer_id, facts.issued.serial.as_int] = facts
 
     def _forget(self, request: bytes) -> None:
         held = self._held.pop(request)
@@ -252,37 +324,29 @@ class Answers:
             del self._about[held.about]
 
     def _hear(self, change: Change) -> None:
-        """Drop what a change made wrong."""
+        """Drop what a change made wrong: all of it where a CA or a responder came or went."""
         with self._lock:
-            if change.kind is ChangeKind.ISSUERS or change.serial is None:
+            if self._index is not self._view.index or change.serial is None:
+                self._index = self._view.index
                 self._held.clear()
                 self._about.clear()
+                self._known.clear()
                 return
+            self._known.pop((change.issuer_id, change.serial.as_int), None)
             for request in tuple(self._about.get((change.issuer_id, change.serial.value), ())):
                 self._forget(request)
 
 
-def _asked(tx: Transaction, cert_id: CertId, known: KnownIssuer) -> _Facts:
-    try:
-        serial = SerialNumber.from_int(cert_id.serial)
-    except BadInput:  # zero, negative, overlong: nobody issued that
-        serial = None
-    return _facts(tx, cert_id.raw, serial, known)
+def _responder(named: tuple[KnownIssuer, ...], now: dt.datetime) -> Responder | None:
+    """Return the newest valid signer of a CA; any generation's will do, their key is the same."""
+    return next((found for known in reversed(named) if (found := known.responder(now))), None)
 
 
-def _facts(
-    tx: Transaction, cert_id: bytes, serial: SerialNumber | None, known: KnownIssuer
-) -> _Facts:
-    issuer_id = known.issuer.issuer_id
-    revocation = tx.certificates.revocation(issuer_id, serial) if serial else None
-    return _Facts(
-        cert_id=cert_id,
-        serial=serial,
-        known=known,
-        record=tx.certificates.by_issuer_serial(issuer_id, serial) if serial else None,
-        revoked_at=revocation.revoked_at if revocation else None,
-        reason=revocation.reason if revocation else None,
-    )
+def _holds(stored: StoredAnswer, named: tuple[KnownIssuer, ...], now: dt.datetime) -> bool:
+    """Tell whether a stored answer may be given: in its time, and its signer was not revoked."""
+    if not stored.this_update <= now < stored.refresh_at:
+        return False
+    return any(signer.der in stored.der for known in named for signer in known.responders)
 
 
 @lru_cache(maxsize=256)

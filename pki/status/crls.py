@@ -1,9 +1,7 @@
 """
 CRLs (RFC 5280 5): built from a stream, signed after a committed intent, kept in chunks.
 
-A CRL is compared with its predecessor before it is published: an entry leaves only after its
-certificate expired or was released from hold. Its number comes from the intents, so that it never
-goes back.
+The number of a CRL comes from the intents, so that it never goes back.
 """
 
 from __future__ import annotations
@@ -14,127 +12,144 @@ import mmap
 import secrets
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from pki import audit, sign
-from pki.errors import NotFound, PolicyViolation, Unavailable
-from pki.ids import SerialNumber
-from pki.issue import crl_address
+from pki.errors import Conflict, NotFound, PkiError, Unavailable
 from pki.model import CrlIntent, CrlRecord, IntentState, Issuer, IssuerState, Principal
 from pki.pkix import crl
-from pki.pkix.certificate import load
+from pki.pkix.certificate import Certificate, load
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import verifies
 from pki.ports import Deployment, Transaction
+from pki.status import crl_draft
 from pki.status.policy import StatusPolicy
 
+_OUTAGES: Final = frozenset(("store_unavailable", "store_busy"))
 _SIGNING: Final = frozenset((IssuerState.ACTIVE, IssuerState.STATUS_ONLY))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Draft:
-    facts: crl.CrlFacts
-    shard: int
-    sequence: int
-    before: CrlRecord | None
-
-
 def publish_due(deployment: Deployment, principal: Principal, policy: StatusPolicy) -> int:
-    """Build every CRL that is missing, outdated or half through its life; return how many."""
-    made = 0
+    """
+    Build every CRL that is missing, outdated or half through its life; return how many.
+
+    Raises:
+        PkiError: the first failure, after every other CRL had its turn; at once where the store is
+            out of reach.
+    """
     with deployment.store.read() as tx:
-        issuers = [i for i in tx.issuers.all() if i.state in _SIGNING and i.kind != Kind.PE_ROOT]
-    for issuer in issuers:
-        for shard in range(issuer.crl_shards + 1):
-            if _is_due(deployment, issuer, shard, policy):
-                publish(deployment, principal, issuer, shard, policy)
-                made += 1
+        due = [(i, *one) for i in tx.issuers.all() for one in _due(deployment, tx, i, policy)]
+    made = 0
+    failure: PkiError | None = None
+    for issuer, shard, after in due:
+        try:
+            publish(deployment, principal, issuer, shard, policy, after=after)
+            made += 1
+        except PkiError as error:
+            if error.code in _OUTAGES:
+                raise
+            if error.code != crl_draft.TAKEN:  # what another runner builds is no failure
+                failure = failure or error
+    if failure is not None:
+        raise failure
     return made
 
 
-def _is_due(deployment: Deployment, issuer: Issuer, shard: int, policy: StatusPolicy) -> bool:
-    with deployment.store.read() as tx:
+def _due(
+    deployment: Deployment, tx: Transaction, issuer: Issuer, policy: StatusPolicy
+) -> Iterator[tuple[int, int]]:
+    """Yield shard and newest number of the CRLs that are due; none of a CA that may not sign."""
+    now = deployment.clock.now()
+    if issuer.state not in _SIGNING or issuer.kind is Kind.PE_ROOT:
+        return
+    certificate = load(issuer.certificate)
+    if certificate.not_after <= now:
+        return
+    last = tx.status.sequence()
+    for shard in range(issuer.crl_shards + 1):
         newest = tx.status.crl(issuer.issuer_id, shard)
-        if newest is None or tx.status.changed(issuer.issuer_id, newest.sequence):
-            return True
-    return deployment.clock.now() >= newest.this_update + policy.crl_validity / 2
+        if newest is None:
+            yield shard, 0
+        elif not newest.this_update <= now < _renewal(newest, certificate, policy) or (
+            newest.sequence < last and tx.status.changed(issuer.issuer_id, newest.sequence)
+        ):
+            yield shard, newest.number
 
 
-def publish(
+def _renewal(newest: CrlRecord, issuer: Certificate, policy: StatusPolicy) -> dt.datetime:
+    """Return when half of a CRL's life is over, whatever the policy was when it was made."""
+    life = policy.crl_validity
+    if newest.next_update < issuer.not_after:  # else its life was cut, and would be again
+        life = min(life, newest.next_update - newest.this_update)
+    return newest.this_update + life / 2
+
+
+def publish(  # noqa: PLR0913 - whose CRL, by whom, after which
     deployment: Deployment,
     principal: Principal,
     issuer: Issuer,
     shard: int,
     policy: StatusPolicy,
+    *,
+    after: int | None = None,
 ) -> CrlRecord:
     """
-    Build, sign, prove and store one CRL.
+    Build, lint, compare, sign, prove and store one CRL.
+
+    Args:
+        after: number of the predecessor (0: none) that was found due; another one is a conflict.
 
     Raises:
-        PolicyViolation: `crl_differs`: an entry would leave without leave.
+        PolicyViolation: `crl_differs`: an entry would leave without leave; `lint_failed`;
+            `issuer_expired`.
         Conflict: `crl_number_taken`: somebody else builds it.
         Unavailable: store or key out of reach.
     """
     with tempfile.TemporaryFile() as tbs_file, tempfile.TemporaryFile() as whole:
-        draft = _write_tbs(deployment, issuer, shard, policy, tbs_file)
+        draft = crl_draft.write(deployment, issuer, shard, policy, tbs_file)
+        if after is not None and after != (draft.before.number if draft.before else 0):
+            raise Conflict(crl_draft.TAKEN, "Somebody else has built this CRL meanwhile.")
+        crl_draft.lint(draft)
         with mmap.mmap(tbs_file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             tbs = bytes(mapped)
+        # compared before anything is committed or signed, as the twin of a certificate is linted
+        crl.assemble_crl(whole, tbs, issuer.suite, b"")
+        crl_draft.compare(deployment, issuer, draft, whole)
         intent = _commit_intent(deployment, principal, issuer, draft, tbs)
-        signature = sign.sign_crl(deployment, intent.intent_id, tbs)
-        if not verifies(load(issuer.certificate).public_key, signature, tbs):
-            raise Unavailable("signature_not_proven", "The CRL's signature does not verify.")
-        size = crl.assemble_crl(whole, tbs, issuer.suite, signature)
-        del tbs
-        _compare(deployment, issuer, draft, whole)
-        return _commit(deployment, principal, intent, draft, whole, size)
+        try:
+            size = _sign(deployment, issuer, intent, tbs, whole)
+            del tbs
+            return _commit(deployment, principal, intent, draft, whole, size)
+        except PkiError:
+            _abandon(deployment, intent)
+            raise
 
 
-def _write_tbs(
-    deployment: Deployment, issuer: Issuer, shard: int, policy: StatusPolicy, out: BinaryIO
-) -> _Draft:
-    certificate = load(issuer.certificate)
-    now = deployment.clock.now()
-    with deployment.store.read() as tx, tempfile.TemporaryFile() as scratch:
-        before = tx.status.crl(issuer.issuer_id, shard)
-        draft = _Draft(
-            facts=crl.CrlFacts(
-                issuer=certificate.subject,
-                suite=issuer.suite,
-                authority_key_id=certificate.key_id or b"",
-                number=tx.status.crl_number(issuer.issuer_id) + 1,
-                this_update=now,
-                next_update=min(now + policy.crl_validity, certificate.not_after),
-                distribution_point=_distribution_point(deployment, issuer, shard),
-            ),
-            shard=shard,
-            sequence=tx.status.sequence(),
-            before=before,
-        )
-        # RFC 5280 5: an entry stays until one CRL after the end of its certificate
-        ended_before = before.this_update if before else now
-        entries = _entries(tx, issuer, shard, ended_before)
-        crl.build_tbs(out, draft.facts, entries=entries, scratch=scratch)
-    out.flush()
-    return draft
+def _sign(
+    deployment: Deployment, issuer: Issuer, intent: CrlIntent, tbs: bytes, whole: BinaryIO
+) -> int:
+    """Write the signed CRL in place of its twin, and prove it; return its octets."""
+    signature = sign.sign_crl(deployment, intent.intent_id, tbs)
+    if not verifies(load(issuer.certificate).public_key, signature, tbs):
+        raise Unavailable("signature_not_proven", "The CRL's signature does not verify.")
+    whole.seek(0)
+    whole.truncate()
+    size = crl.assemble_crl(whole, tbs, issuer.suite, signature)
+    whole.flush()
+    return size
 
 
-def _distribution_point(deployment: Deployment, issuer: Issuer, shard: int) -> str | None:
-    return crl_address(deployment.public_url, issuer.name, shard) if shard else None
-
-
-def _entries(
-    tx: Transaction, issuer: Issuer, shard: int, ended_before: dt.datetime
-) -> Iterator[bytes]:
-    for revocation in tx.status.revoked(issuer.issuer_id, ended_before):
-        serial = revocation.serial.as_int
-        if not shard or crl.shard_of(serial, issuer.crl_shards) == shard:
-            yield crl.entry(serial, revocation.revoked_at, revocation.reason.value)
+def _abandon(deployment: Deployment, intent: CrlIntent) -> None:
+    """Close an intent that came to nothing; after a crash the next CRL of its shard does."""
+    with suppress(PkiError), deployment.store.write() as tx:
+        for state in (IntentState.OPEN, IntentState.SIGNING):
+            tx.status.move_crl_intent(intent.intent_id, state, IntentState.ABANDONED)
 
 
 def _commit_intent(
-    deployment: Deployment, principal: Principal, issuer: Issuer, draft: _Draft, tbs: bytes
+    deployment: Deployment, principal: Principal, issuer: Issuer, draft: crl_draft.Draft, tbs: bytes
 ) -> CrlIntent:
     intent = CrlIntent(
         intent_id=secrets.token_hex(12),
@@ -163,60 +178,36 @@ def _record(tx: Transaction, principal: Principal, intent: CrlIntent, action: st
     )
 
 
-def _compare(deployment: Deployment, issuer: Issuer, draft: _Draft, whole: BinaryIO) -> None:
-    """Refuse a CRL from which an entry of its predecessor vanished without reason."""
-    if draft.before is None:
-        return
-    before = draft.before
-    with tempfile.TemporaryFile() as old, deployment.store.read() as tx:
-        for chunk in tx.status.crl_chunks(before):
-            old.write(chunk)
-        old.flush()
-        whole.flush()
-        released = tx.status.released(issuer.issuer_id, before.sequence)
-
-        def may_leave(serial: int) -> bool:
-            number = SerialNumber.from_int(serial)
-            record = tx.certificates.by_issuer_serial(issuer.issuer_id, number)
-            ended = record is not None and record.not_after < before.this_update
-            return ended or number in released
-
-        with (
-            mmap.mmap(old.fileno(), 0, access=mmap.ACCESS_READ) as one,
-            mmap.mmap(whole.fileno(), 0, access=mmap.ACCESS_READ) as other,
-        ):
-            problems = crl.compare(one, other, may_leave=may_leave)
-    if problems:
-        raise PolicyViolation("crl_differs", problems[0], data={"findings": list(problems)})
-
-
 def _commit(  # noqa: PLR0913 - what was made, and of what
     deployment: Deployment,
     principal: Principal,
     intent: CrlIntent,
-    draft: _Draft,
+    draft: crl_draft.Draft,
     whole: BinaryIO,
     size: int,
 ) -> CrlRecord:
-    whole.flush()
     with mmap.mmap(whole.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         digest = hashlib.sha256(mapped).digest()
-        entries = sum(1 for _ in crl.read_entries(mapped))
     record = CrlRecord(
         issuer_id=intent.issuer_id,
         shard=intent.shard,
         number=intent.number,
         this_update=draft.facts.this_update,
         next_update=draft.facts.next_update,
-        entries=entries,
+        entries=draft.entries,
         octets=size,
         sha256=digest,
         sequence=draft.sequence,
     )
     whole.seek(0)
     with deployment.store.write() as tx:
-        tx.status.put_crl(record, crl.chunks(whole))
-        tx.status.move_crl_intent(intent.intent_id, IntentState.SIGNING, IntentState.COMPLETED)
+        moved = tx.status.move_crl_intent(
+            intent.intent_id, IntentState.SIGNING, IntentState.COMPLETED
+        )
+        if not moved or not tx.status.put_crl(record, crl.chunks(whole)):
+            raise Conflict(
+                crl_draft.TAKEN, f"A newer CRL took the place of number {intent.number}."
+            )
         _record(tx, principal, intent, "crl.issue")
     return record
 
@@ -244,27 +235,35 @@ def file_of(deployment: Deployment, record: CrlRecord, directory: Path) -> Path:
     """
     Return the file of a CRL on this host, fetched from the store once.
 
+    The file before it stays: somebody may be about to send it.
+
     Raises:
-        Unavailable: `crl_incomplete`: it was pruned while it was fetched.
+        Unavailable: `crl_incomplete`: it was pruned while it was fetched, or the disk is full.
     """
-    path = directory / f"{record.issuer_id}.{record.shard}.{record.number}.crl"
-    if path.exists():
-        return path
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    digest = hashlib.sha256()
-    with (
-        tempfile.NamedTemporaryFile(dir=directory, delete=False) as file,
-        deployment.store.read() as tx,
-    ):
-        for chunk in tx.status.crl_chunks(record):
-            digest.update(chunk)
-            file.write(chunk)
-    temporary = Path(file.name)
-    if digest.digest() != record.sha256:
-        temporary.unlink()
-        raise Unavailable("crl_incomplete", "The CRL changed while it was being fetched.")
-    temporary.replace(path)
-    for older in directory.glob(f"{record.issuer_id}.{record.shard}.*.crl"):
-        if older != path:
+    stem = f"{record.issuer_id}.{record.shard}"
+    path = directory / f"{stem}.{record.number}.{record.sha256.hex()[:16]}.crl"
+    if not path.exists():
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _fetch(deployment, record, path)
+        numbered = sorted((int(f.suffixes[-3][1:]), f) for f in directory.glob(f"{stem}.*.crl"))
+        for _, older in numbered[:-2]:
             older.unlink(missing_ok=True)
     return path
+
+
+def _fetch(deployment: Deployment, record: CrlRecord, path: Path) -> None:
+    digest = hashlib.sha256()
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("xb") as file, deployment.store.read() as tx:
+            for chunk in tx.status.crl_chunks(record):
+                digest.update(chunk)
+                file.write(chunk)
+        if digest.digest() != record.sha256:
+            raise Unavailable("crl_incomplete", "The CRL changed while it was being fetched.")
+        temporary.replace(path)
+    except OSError as error:
+        raise Unavailable("crl_incomplete", "The CRL cannot be written on this host.") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

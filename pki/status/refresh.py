@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
+from pki.errors import PkiError
 from pki.jobs import Job
-from pki.model import Principal, Role
+from pki.model import Principal, Role, StoredAnswer
 from pki.ports import Deployment
 from pki.status import crls, responders
 from pki.status.answers import Answers
@@ -14,6 +16,9 @@ from pki.status.view import View
 
 ACTOR: Final = Principal(name="jobs", role=Role.ADMIN)
 _BATCH: Final = 500
+_BUDGET: Final = 10.0
+"""Seconds after which the job lets go, for a runner that wants to end."""
+_OUTAGES: Final = frozenset(("store_unavailable", "store_busy"))
 
 
 def jobs(
@@ -29,20 +34,52 @@ def jobs(
         Job(name="crls", every=2.0, work=lambda: crls.publish_due(deployment, ACTOR, policy)),
         Job(
             name="ocsp-answers",
-            every=30.0,
+            every=10.0,
             work=lambda: refresh_answers(deployment, view, answers),
         ),
     )
 
 
 def refresh_answers(deployment: Deployment, view: View, answers: Answers) -> int:
-    """Sign anew every stored answer that is due; return how many were."""
+    """
+    Sign anew the stored answers that are due, for some seconds; return how many were.
+
+    What cannot be signed is dropped, since nobody is given an answer in the second half of its
+    life, and the next ones must not wait behind it.
+
+    Raises:
+        PkiError: the first failure, after the others had their turn; at once where the store is
+            out of reach.
+    """
     view.follow()
+    begun = time.monotonic()
     renewed = 0
-    while True:
+    failures: list[PkiError] = []
+    while time.monotonic() - begun < _BUDGET:
         with deployment.store.read() as tx:
             due = tx.status.due_answers(deployment.clock.now(), _BATCH)
-        fresh = [answer for answer in due if answers.renew(answer)]
-        renewed += len(fresh)
-        if len(due) < _BATCH or not fresh:
-            return renewed
+        lost = [answer for answer in due if not _renew(answers, answer, failures)]
+        renewed += len(due) - len(lost)
+        _drop(deployment, lost)
+        if len(due) < _BATCH:
+            break
+    if failures:
+        raise failures[0]
+    return renewed
+
+
+def _renew(answers: Answers, answer: StoredAnswer, failures: list[PkiError]) -> bool:
+    try:
+        return answers.renew(answer)
+    except PkiError as error:
+        if error.code in _OUTAGES:
+            raise
+        failures.append(error)
+        return False
+
+
+def _drop(deployment: Deployment, lost: list[StoredAnswer]) -> None:
+    if lost:
+        with deployment.store.write() as tx:
+            for answer in lost:
+                tx.status.drop_answers(answer.issuer_id, answer.serial)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from pki.errors import Conflict
+from pki.errors import Conflict, PkiError
 from pki.issue import Order, carry_out, validity_end
 from pki.model import ChangeKind, Issuer, IssuerState, Principal, Responder
 from pki.pkix import build
@@ -24,6 +26,7 @@ def make(deployment: Deployment, principal: Principal, issuer: Issuer) -> Respon
 
     Raises:
         PolicyViolation: `issuer_expired`, `lint_failed`.
+        Conflict: `responder_exists`: another runner made one of the same number.
         Unavailable: store or key out of reach.
     """
     with deployment.store.read() as tx:
@@ -83,16 +86,42 @@ def _key(deployment: Deployment, label: str, issuer: Issuer) -> Signer:
 
 
 def renew(deployment: Deployment, principal: Principal, policy: StatusPolicy) -> int:
-    """Replace every responder that soon expires; return how many were made."""
-    soon = deployment.clock.now() + policy.responder_renewal
-    with deployment.store.read() as tx:
-        lasting = {r.issuer_id for r in tx.status.responders() if r.not_after > soon}
-        served = {r.issuer_id for r in tx.status.responders()}
-        issuers = [i for i in tx.issuers.all() if i.issuer_id in served - lasting]
+    """
+    Replace every responder that soon expires or was revoked; return how many were made.
+
+    Raises:
+        PkiError: the first failure, after every other CA had its turn.
+    """
     made = 0
-    for issuer in issuers:
-        certificate = load(issuer.certificate)
-        if issuer.state is IssuerState.ACTIVE and certificate.not_after > soon:
+    failure: PkiError | None = None
+    for issuer in _waiting(deployment, policy):
+        try:
             make(deployment, principal, issuer)
             made += 1
+        except PkiError as error:
+            if error.code != "responder_exists":  # another runner was as quick
+                failure = failure or error
+    if failure is not None:
+        raise failure
     return made
+
+
+def _waiting(deployment: Deployment, policy: StatusPolicy) -> list[Issuer]:
+    """Return the CAs that had a responder and need a new one, which would last longer."""
+    now = deployment.clock.now()
+    ends: dict[str, dt.datetime] = {}
+    with deployment.store.read() as tx:
+        keys = {(r.issuer_id, load(r.der).serial_number): r for r in tx.status.responders()}
+        revoked = tx.certificates.revocations(list(keys))
+        for key, responder in keys.items():
+            usable = key not in revoked and responder.not_before <= now
+            end = responder.not_after if usable else now
+            ends[responder.issuer_id] = max(end, ends.get(responder.issuer_id, end))
+        issuers = [i for i in tx.issuers.all() if i.issuer_id in ends]
+    soon = now + policy.responder_renewal
+    return [
+        issuer
+        for issuer in issuers
+        if issuer.state is IssuerState.ACTIVE
+        and ends[issuer.issuer_id] < min(soon, load(issuer.certificate).not_after)
+    ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,9 +20,12 @@ from pki.pkix.hashes import issuer_hashes
 from pki.ports import Deployment, Transaction
 from pki.status.policy import StatusPolicy
 
+_LOG: Final = logging.getLogger(__name__)
 _ALGORITHMS: Final = ("sha1", "sha256", "sha384", "sha512")
 _POLL: Final = 0.5
 """Seconds between looks at the change log where no beacon calls: changes of other hosts."""
+_PATIENCE: Final = 1.0
+"""Seconds that a request waits for the view to catch up; a database may be silent for longer."""
 _PAGE: Final = 1000
 
 
@@ -43,7 +48,13 @@ Index = Mapping[tuple[str, bytes, bytes], tuple[KnownIssuer, ...]]
 
 
 class View:
-    """Follows the change log for one process; safe to share between threads."""
+    """
+    Follows the change log for one process; safe to share between threads.
+
+    Attributes:
+        sequence: the last change that was taken over; -1 before the first look.
+        failing: the last look at the change log failed; the database is best left alone.
+    """
 
     def __init__(
         self,
@@ -55,39 +66,118 @@ class View:
         self._beacon = beacon
         self._policy = policy
         self._listeners: list[Callable[[Change], None]] = []
-        self._lock = threading.Lock()
         self._seen = -1
         self._followed_at = float("-inf")
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._signers: frozenset[tuple[str, SerialNumber]] = frozenset()
         self.sequence = -1
         self.index: Index = {}
+        self._thread: threading.Thread | None = None
+        self._reset()
+
+    def _reset(self) -> None:
+        """Make what a process cannot inherit: locks that a thread of its parent may hold."""
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._caught_up = threading.Condition()
+        self._asked = threading.Event()
+        self._stopping = False
+        self._tried_since: float | None = None
+        self._failed_at = float("-inf")
+        self.failing = False
 
     def listen(self, listener: Callable[[Change], None]) -> None:
         """Tell `listener` of every change, before any answer is given from after it."""
         self._listeners.append(listener)
 
+    # --- asking ----------------------------------------------------------------------------------
+
     def ready(self) -> bool:
         """
-        Tell whether answers may be given: the view holds every change that this host has heard of,
-        and looked at the change log not longer ago than the policy's bound.
+        Tell whether answers may be given: the view holds every change that this host had heard of
+        when it was asked, and looked at the change log not longer ago than the policy's bound.
+
+        Waits a second at the most, and not at all while the database is known to be gone.
         """
-        if (
-            self._beacon.value() != self._seen
-            or self._age() > self._policy.max_view_age
-            or (self._thread is None and self._age() > _POLL)
-        ):
-            self._try_to_follow()
-        return self._beacon.value() == self._seen and self._age() <= self._policy.max_view_age
+        try:
+            wanted = self._beacon.value()
+        except PkiError:
+            return False
+        if self._is_current(wanted):
+            return True
+        self._catch_up(wanted)
+        return self._holds(wanted)
+
+    def current(self) -> bool:
+        """Tell whether `ready` would say yes without waiting; waits for nothing itself."""
+        try:
+            return self._is_current(self._beacon.value())
+        except PkiError:
+            return False
+
+    def _is_current(self, wanted: int) -> bool:
+        age = self._age()
+        young = age <= self._policy.max_view_age and (age <= _POLL or self._is_followed())
+        return young and self._seen >= wanted
+
+    def _holds(self, wanted: int) -> bool:
+        # at least: others may count up while this is asked, again and again
+        return self._seen >= wanted and self._age() <= self._policy.max_view_age
+
+    def _age(self) -> float:
+        return time.monotonic() - self._followed_at
+
+    def _is_followed(self) -> bool:
+        """Tell whether the thread lives; after a fork it does not."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def _catch_up(self, wanted: int) -> None:
+        if os.getpid() != self._process:
+            self._reset()
+        begun = self._tried_since
+        if begun is not None and time.monotonic() - begun > _PATIENCE:
+            return  # somebody has been trying for too long already
+        if self._is_followed():
+            self._ask(wanted)
+        else:
+            self._look(wanted)
+
+    def _ask(self, wanted: int) -> None:
+        """Have the thread look at the change log, and wait for it a little."""
+        if self.failing:
+            return  # it tries again and again by itself
+        self._asked.set()
+        with self._caught_up:
+            self._caught_up.wait_for(lambda: self.failing or self._holds(wanted), _PATIENCE)
+
+    def _look(self, wanted: int) -> None:
+        """Look at the change log here and now, where no thread does."""
+        if not self._lock.acquire(timeout=_PATIENCE):
+            return
+        try:
+            outdated = not self._holds(wanted) or self._age() > _POLL
+            if outdated and time.monotonic() - self._failed_at > _POLL:
+                self._attempt()
+        finally:
+            self._lock.release()
+
+    # --- following -------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Follow the change log in a thread of this process; a fork must call it again."""
+        if os.getpid() != self._process:
+            self._reset()
+        if self._is_followed():
+            return
+        self._stopping = False
         self._thread = threading.Thread(target=self._run, name="status-view", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
-        self._stop.set()
+        """End the thread; it may be started again."""
+        if os.getpid() != self._process:
+            self._reset()
+        self._stopping = True
+        self._asked.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -95,66 +185,93 @@ class View:
     def follow(self) -> None:
         """Take over what changed since the last look. Raises Unavailable."""
         with self._lock:
-            beacon, begun = self._beacon.value(), time.monotonic()
-            with self._deployment.store.read() as tx:
-                self._take_over(tx)
-            self._seen, self._followed_at = beacon, begun
-
-    def _age(self) -> float:
-        return time.monotonic() - self._followed_at
-
-    def _try_to_follow(self) -> None:
-        try:
-            self.follow()
-        except PkiError:
-            return  # the view grows older and says so
+            self._follow()
 
     def _run(self) -> None:
-        while not self._stop.wait(_POLL):
-            self._try_to_follow()
+        while not self._stopping:
+            self._asked.clear()
+            with self._lock:
+                self._attempt()
+            self._asked.wait(_POLL)
 
-    def _concerns_index(self, change: Change) -> bool:
-        """Tell whether a CA or responder came, or one of the responders was revoked."""
-        signers = {
-            (r.issuer_id, _serial(r))
-            for named in self.index.values()
-            for known in named
-            for r in known.responders
-        }
-        return change.kind is ChangeKind.ISSUERS or (change.issuer_id, change.serial) in signers
+    def _attempt(self) -> None:
+        """Look at the change log; a failure leaves the view to grow older and say so."""
+        self._tried_since = time.monotonic()
+        try:
+            self._follow()
+        except Exception as error:  # noqa: BLE001 - the thread must outlive whatever it was
+            if not self.failing:
+                _LOG.warning("the status view cannot follow the change log: %s", error)
+            self._failed_at = time.monotonic()
+            self.failing = True
+        else:
+            self.failing = False
+        self._tried_since = None
+        with self._caught_up:
+            self._caught_up.notify_all()
+
+    def _follow(self) -> None:
+        # the beacon and the clock before the log: what comes between is seen twice, not missed
+        beacon, begun = self._beacon.look(), time.monotonic()
+        with self._deployment.store.read() as tx:
+            self._take_over(tx)
+        self._followed_at = begun
+        self._seen = beacon
 
     def _take_over(self, tx: Transaction) -> None:
+        last = tx.status.sequence()
         if self.sequence < 0:
-            self.sequence = tx.status.sequence()
-            self.index = read_index(tx)
-            return
-        while changes := tx.status.changes(self.sequence, _PAGE):
+            self._read_index(tx)
+            self.sequence = last
+        elif last < self.sequence:
+            self._begin_anew(tx, last)
+        while self.sequence < last and (changes := tx.status.changes(self.sequence, _PAGE)):
             if any(self._concerns_index(change) for change in changes):
-                self.index = read_index(tx)
+                self._read_index(tx)
             for change in changes:
                 # first the number, then the word: who holds an answer compares numbers
                 self.sequence = change.sequence
-                for listener in self._listeners:
-                    listener(change)
+                self._tell(change)
 
+    def _begin_anew(self, tx: Transaction, last: int) -> None:
+        """Forget what was heard: the log is shorter than before, so an older database came back."""
+        _LOG.warning("the change log went back from %d to %d", self.sequence, last)
+        self._read_index(tx)
+        self.sequence = last
+        now = self._deployment.clock.now()
+        kind = ChangeKind.ISSUERS
+        self._tell(Change(sequence=last, kind=kind, issuer_id="", serial=None, changed_at=now))
 
-def _unrevoked(tx: Transaction) -> list[Responder]:
-    keys = {r.fingerprint: (r.issuer_id, _serial(r)) for r in tx.status.responders()}
-    revoked = tx.certificates.revocations(list(keys.values()))
-    return [r for r in tx.status.responders() if keys[r.fingerprint] not in revoked]
+    def _tell(self, change: Change) -> None:
+        for listener in self._listeners:
+            listener(change)
+
+    def _concerns_index(self, change: Change) -> bool:
+        """Tell whether a CA or responder came, or one of the responders was revoked."""
+        return change.kind is ChangeKind.ISSUERS or (
+            (change.issuer_id, change.serial) in self._signers
+        )
+
+    def _read_index(self, tx: Transaction) -> None:
+        signers = {(r.issuer_id, _serial(r)): r for r in tx.status.responders()}
+        revoked = tx.certificates.revocations(list(signers))
+        self.index = index_of(
+            tx.issuers.all(), [r for key, r in signers.items() if key not in revoked]
+        )
+        self._signers = frozenset(signers)
 
 
 def _serial(responder: Responder) -> SerialNumber:
     return load(responder.der).serial_number
 
 
-def read_index(tx: Transaction) -> Index:
+def index_of(issuers: list[Issuer], signers: list[Responder]) -> Index:
     """Return every CA of ours under every hash by which a CertID may name it."""
     responders: dict[str, list[Responder]] = {}
-    for responder in _unrevoked(tx):
-        responders.setdefault(responder.issuer_id, []).append(responder)
+    for signer in signers:
+        responders.setdefault(signer.issuer_id, []).append(signer)
     index: dict[tuple[str, bytes, bytes], tuple[KnownIssuer, ...]] = {}
-    for issuer in tx.issuers.all():
+    for issuer in issuers:
         if not issuer.certificate:
             continue
         known = KnownIssuer(

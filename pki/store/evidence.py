@@ -38,7 +38,7 @@ def _replace_crl(insert: Insert) -> Insert:
 
 
 def _replace_status(insert: Insert) -> Insert:
-    names = ("revoked", "reason", "revoked_at", "this_update", "next_update")
+    names = ("revoked", "reason", "revoked_at", "this_update", "next_update", "response")
     return insert.on_conflict_do_update(
         index_elements=["issuer_hash", "serial", "origin"],
         set_={name: insert.excluded[name] for name in names},
@@ -166,6 +166,7 @@ class EvidenceRows:
             "revoked_at": status.revoked_at,
             "this_update": status.this_update,
             "next_update": status.next_update,
+            "response": status.response,
         }
         self._session.put(_PUT_STATUS, row)
 
@@ -237,6 +238,7 @@ def _status(row: Row[Any]) -> ForeignStatus:
         revoked_at=row.revoked_at,
         this_update=row.this_update,
         next_update=row.next_update,
+        response=row.response,
     )
 
 

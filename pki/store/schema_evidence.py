@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Boolean, Column, Index, Table
+from sqlalchemy import Boolean, Column, Index, LargeBinary, Table
 
 from pki.model import Domain, Reason, SourceKind, StaleRule
 from pki.store.columns import key, line, metadata, octets, one_of, time
@@ -48,6 +48,7 @@ foreign_statuses: Final = Table(
     time("revoked_at", nullable=True),
     time("this_update"),
     time("next_update"),
+    Column("response", LargeBinary, nullable=True),
     key("issuer_hash", "serial", "origin"),
     one_of("origin", SourceKind),
     one_of("reason", Reason),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pki.ids import Fingerprint
-from pki.model import CertificateStatus, Reason, Status, Trust
+from pki.model import CLOCK_SKEW, CertificateStatus, Reason, Status, Trust
 from pki.pkix import crl_check, ocsp_check
 from pki.pkix.certificate import Certificate
 from pki.validate.presented import Presented
@@ -53,7 +53,7 @@ def statuses(
 def _by_crl(
     crl: crl_check.Crl, certificate: Certificate, issuer: Certificate, now: dt.datetime
 ) -> CertificateStatus | None:
-    checked = crl_check.check(crl, (issuer,), at=now)
+    checked = crl_check.check(crl, (issuer,), at=now, skew=CLOCK_SKEW)
     if isinstance(checked, crl_check.CrlRefused):
         return None
     answer = checked.status_of(certificate)
@@ -74,7 +74,7 @@ def _by_answer(
     data: bytes, certificate: Certificate, issuer: Certificate, now: dt.datetime
 ) -> CertificateStatus | None:
     target = ocsp_check.Target.of(certificate)
-    answer = ocsp_check.check(data, target, issuer, at=now, max_age=_MAX_AGE)
+    answer = ocsp_check.check(data, target, issuer, at=now, max_age=_MAX_AGE, skew=CLOCK_SKEW)
     if answer.status not in (ocsp_check.OcspStatus.GOOD, ocsp_check.OcspStatus.REVOKED):
         return None
     revoked = answer.status is ocsp_check.OcspStatus.REVOKED

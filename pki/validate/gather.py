@@ -8,6 +8,7 @@ from functools import lru_cache
 from pki import contracts
 from pki.ids import Fingerprint, SerialNumber
 from pki.model import (
+    CLOCK_SKEW,
     EMAID_TOKEN_TYPE,
     Anchor,
     CertificateStatus,
@@ -140,7 +141,7 @@ def _foreign_status(
     times = [(s.next_update, s.this_update) for s in known]
     if crl is not None:
         times.append((crl.next_update, crl.this_update))
-    times = [(until, since) for until, since in times if since <= now]
+    times = [(until, since) for until, since in times if since <= now + CLOCK_SKEW]
     if not times:
         return None
     until, since = max(times)

@@ -95,6 +95,9 @@ def documented(
         return {"$ref": f"#/components/schemas/{'OcppError' if ocpp else 'Problem'}"}
     response = operation["responses"].get(str(answer.status_code))
     assert response is not None, f"{method} {path} does not document {answer.status_code}"
+    if "content" not in response:
+        assert not answer.data, f"{method} {path} documents no body of {answer.status_code}"
+        return None
     content = response["content"].get(answer.mimetype)
     assert content is not None, f"{method} {path} does not document {answer.mimetype}"
     return content["schema"] if answer.mimetype in JSON_TYPES else None
@@ -102,7 +105,8 @@ def documented(
 
 def _operation(api: dict[str, Any], method: str, path: str) -> dict[str, Any] | None:
     for template, item in api["paths"].items():
-        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template.replace(".", r"\.")), path):
+        pattern = template.replace(".", r"\.").replace("{request}", ".+")
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", pattern), path, re.DOTALL):
             found: dict[str, Any] | None = item.get(method.lower())
             return found
     return None

@@ -15,6 +15,7 @@ from pki.model import Principal, Role
 from pki.pkix.suites import Suite
 from pki.services import Services
 from tests.builders import NOW
+from tests.web.authority import authority, authority_home, authority_template, common
 from tests.web.calling import Caller
 from web.app import create_app
 
@@ -77,3 +78,6 @@ def tokens(home: Path) -> dict[str, str]:
     """Return the demo tokens by label."""
     clients = json.loads((home / demo.FILE_NAME).read_text("utf-8"))
     return {label: client["token"] for label, client in clients.items()}
+
+
+__all__ = ["authority", "authority_home", "authority_template", "common"]

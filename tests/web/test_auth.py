@@ -11,7 +11,17 @@ from pki.services import Services
 from tests.web.calling import Caller, code, csr, token
 from tests.web.conftest import ADMIN
 
-PUBLIC = {"/healthz/live", "/healthz/ready", "/openapi.json", "/ca/{issuer}", "/v1/issuers"}
+PUBLIC = {
+    "/healthz/live",
+    "/healthz/ready",
+    "/openapi.json",
+    "/ca/{issuer}",
+    "/crl/{issuer}",
+    "/crl/{issuer}/{shard}",
+    "/ocsp",
+    "/ocsp/{request}",
+    "/v1/issuers",
+}
 
 
 def test_every_path_but_the_public_ones_asks_for_a_token(shared: Caller) -> None:

@@ -1,87 +1,23 @@
-"""The real server: `gunicorn -c web/gunicorn.conf.py web.wsgi:app` on a home."""
+"""The real server: `gunicorn -c web/gunicorn.conf.py` on a home."""
 
 from __future__ import annotations
 
 import http.client
-import json
-import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.web.calling import short
-from tests.web.conftest import PUBLIC_URL, tokens
+from tests.web.serving import COMMAND, Server, environment, serving
 
-COMMAND = [sys.executable, "-m", "gunicorn", "-c", "web/gunicorn.conf.py", "web.wsgi:app"]
 V1 = "/v1/contracts/validate"
-
-
-def environment(home: Path, **more: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PNC_", "PROMETHEUS_"))}
-    return kept | {"PNC_HOME": str(home)} | more
-
-
-@dataclass(frozen=True)
-class Server:
-    """A gunicorn and where it writes."""
-
-    port: int
-    process: subprocess.Popen[bytes]
-    log: Path
-    tokens: dict[str, str]
-
-    def call(
-        self, method: str, path: str, body: bytes | None = None, **headers: str
-    ) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        sent = {"Authorization": f"Bearer {self.tokens['cpo']}", "Content-Type": "application/json"}
-        with closing(connection):
-            connection.request(method, path, body, sent | headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-
-    def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text("utf-8").splitlines()]
-
-
-@contextmanager
-def serving(home: Path, log: Path) -> Iterator[Server]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    text = f'public_url = "{PUBLIC_URL}"\n[serve]\nport = {port}\nworkers = 2\n'
-    (home / "pnc.toml").write_text(text, "utf-8")
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(COMMAND, env=environment(home), stderr=stderr)
-    server = Server(port=port, process=process, log=log, tokens=tokens(home))
-    try:
-        _wait_for(server)
-        yield server
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
-
-
-def _wait_for(server: Server) -> None:
-    for _ in range(200):
-        assert server.process.poll() is None, server.log.read_text("utf-8")
-        try:
-            if server.call("GET", "/healthz/ready")[0] == 200:
-                return
-        except OSError:
-            time.sleep(0.05)
-    pytest.fail("the server does not answer")
 
 
 @pytest.fixture(scope="module")
@@ -109,13 +45,14 @@ def test_ten_megabytes_are_refused_at_once_and_the_service_goes_on(server: Serve
 
 
 def test_a_connection_is_kept_over_an_error(server: Server) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
-    for path, status in (("/nothing", 404), ("/healthz/live", 200)):
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        answer.read()
-        assert (answer.status, answer.getheader("Connection")) == (status, "keep-alive")
-    connection.close()
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
+        connection.connect()
+        kept = connection.sock
+        for path, status in (("/nothing", 404), ("/ocsp/%zz", 200), ("/healthz/live", 200)):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+            assert (answer.status, connection.sock) == (status, kept)
 
 
 def test_metrics_add_up_over_the_workers(server: Server) -> None:

@@ -13,7 +13,7 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 
 def test_every_route_is_documented_and_nothing_else(shared: Caller) -> None:
     routes = {
-        (re.sub(r"<(\w+)>", r"{\1}", rule.rule), method.lower())
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower())
         for rule in shared.app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD"}
     }
@@ -48,3 +48,6 @@ def test_the_ocpp_schemas_are_the_official_ones(shared: Caller) -> None:
     schemas = shared.api()["components"]["schemas"]
     assert schemas["Ocpp201AuthorizeRequest"]["properties"]["certificate"]["maxLength"] == 5500
     assert schemas["Ocpp21AuthorizeRequest"]["properties"]["certificate"]["maxLength"] == 10000
+    for name, limit in (("Ocpp201", 5500), ("Ocpp21", 18000)):
+        answer = schemas[f"{name}GetCertificateStatusResponse"]["properties"]
+        assert answer["ocspResult"]["maxLength"] == limit

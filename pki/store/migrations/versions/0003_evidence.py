@@ -86,6 +86,7 @@ def _statuses() -> None:
         _number("revoked_at", nullable=True),
         _number("this_update"),
         _number("next_update"),
+        sa.Column("response", sa.LargeBinary, nullable=True),
         sa.PrimaryKeyConstraint(
             "issuer_hash", "serial", "origin", name=op.f("pk_foreign_statuses")
         ),

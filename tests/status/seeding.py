@@ -1,0 +1,88 @@
+"""Many certificates and revocations at once, written into the tables as a bulk load would."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+
+from sqlalchemy import insert
+
+from pki.model import IntentState, Issuer
+from pki.store.db import Database
+from pki.store.schema import certificates, intents, revocations
+
+_BATCH = 10_000
+FIRST = 1 << 126
+
+
+def serials(count: int) -> Iterator[str]:
+    """Yield serials of 16 octets, spread as random ones are, the same ones each time."""
+    for number in range(count):
+        yield f"{FIRST | (number * 0x9E3779B97F4A7C15F39CC0605CEDC835) % FIRST:x}"
+
+
+def revoke_many(
+    store: Database, issuer: Issuer, count: int, *, now: dt.datetime, until: dt.datetime
+) -> None:
+    """Seed `count` certificates of an issuer, every one revoked; no change is logged."""
+    found = sorted(serials(count))
+    with store.write() as tx:
+        connection = tx._session._connection
+        for at in range(0, count, _BATCH):
+            page = found[at : at + _BATCH]
+            connection.execute(insert(intents), [_intent(issuer, s, now) for s in page])
+            connection.execute(
+                insert(certificates), [_certificate(issuer, s, now, until) for s in page]
+            )
+            connection.execute(insert(revocations), [_revocation(issuer, s, now) for s in page])
+
+
+def _intent(issuer: Issuer, serial: str, now: dt.datetime) -> dict[str, object]:
+    return {
+        "intent_id": f"{issuer.issuer_id}/{serial}",
+        "issuer_id": issuer.issuer_id,
+        "serial": serial,
+        "profile": "contract-2",
+        "kind": "contract",
+        "edition": issuer.edition,
+        "suite": issuer.suite,
+        "tbs": b"",
+        "owner": "",
+        "requested_by": "seed",
+        "state": IntentState.COMPLETED,
+        "created_at": now,
+        "contract_id": None,
+    }
+
+
+def _certificate(
+    issuer: Issuer, serial: str, now: dt.datetime, end: dt.datetime
+) -> dict[str, object]:
+    return {
+        "fingerprint": serial.rjust(64, "0"),
+        "issuer_id": issuer.issuer_id,
+        "serial": serial,
+        "der": bytes(600),
+        "kind": "contract",
+        "edition": issuer.edition,
+        "suite": issuer.suite,
+        "subject": f"CN={serial}",
+        "common_name": serial,
+        "not_before": now,
+        "not_after": end,
+        "owner": "",
+        "spki_sha256": serial.encode(),
+        "intent_id": f"{issuer.issuer_id}/{serial}",
+        "issued_at": now,
+        "contract_id": None,
+    }
+
+
+def _revocation(issuer: Issuer, serial: str, now: dt.datetime) -> dict[str, object]:
+    return {
+        "issuer_id": issuer.issuer_id,
+        "serial": serial,
+        "reason": "superseded",
+        "revoked_at": now,
+        "revoked_by": "seed",
+    }

@@ -1,0 +1,218 @@
+"""
+The app for an ASGI server: hot paths by plain functions, everything else by Flask in a few threads.
+
+`gunicorn -c web/gunicorn.conf.py` runs it. Only answers that need no explanation (200 and 304) are
+given here; whatever is refused is handed to Flask, so that errors look the same whichever server
+runs. What needs the database, a file or a slow key waits in a thread, never in the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging.config
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, BinaryIO, Final, TypeVar
+
+from pki import services, settings
+from pki.errors import PkiError
+from pki.services import Services
+from web import bridge, hot_routes, logs, parsing
+from web.app import create_app
+from web.bridge import Scope
+from web.hot import HotRequest, HotResponse
+from web.hot_routes import Route
+from web.hot_watch import HotWatch
+from web.metrics import Metrics
+from web.status import StatusPages
+
+BOOT_FAILED: Final = 3
+"""With this code gunicorn gives up on a worker; after any other it tries for ever."""
+
+THREADS: Final = 8
+"""Requests of one worker that wait for database, disk or key at a time."""
+
+_DIRECT: Final = frozenset((HTTPStatus.OK, HTTPStatus.NOT_MODIFIED))
+_CHUNK: Final = 256 * 1024
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+Result = TypeVar("Result")
+
+
+class Application:
+    """
+    The ASGI callable over one installation.
+
+    Args:
+        running: what it serves; closed when the server stops.
+    """
+
+    def __init__(self, running: Services) -> None:
+        metrics = Metrics()
+        self._services = running
+        self._flask = create_app(running, metrics)
+        self._pages = StatusPages(
+            running.deployment,
+            running.answers,
+            running.settings.status,
+            running.run_directory / "crl",
+        )
+        self._watch = HotWatch(metrics)
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the server's life, or one request."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(scope, receive, send)
+
+    def quick(self, request: HotRequest) -> HotResponse | None:
+        """
+        Answer a request for `/ocsp` from memory and without waiting, or return None.
+
+        A server that calls this first saves a task for each request; the answer is the same.
+        """
+        answer = self._pages.ocsp_in_memory(request)
+        if answer is None:
+            return None
+        return self._watch.from_memory(request, answer, hot_routes.OCSP)
+
+    # --- the server's life ---------------------------------------------------------------------
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._services.view.start()
+        self._watch.start(asyncio.get_running_loop())
+        gc.collect()
+        gc.freeze()  # what was imported stays; looking through it again would hold up everybody
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._watch.stop()
+        self._pool.shutdown()
+        self._services.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    # --- one request ---------------------------------------------------------------------------
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raw_path = scope["raw_path"].decode("latin-1")
+        route = hot_routes.match(self._pages, scope["method"], raw_path)
+        body = await _body(receive, route.most if route else parsing.MAX_BODY)
+        if body is None:
+            return  # the caller is gone
+        if route is not None:
+            request = HotRequest(
+                method=scope["method"],
+                raw_path=raw_path,
+                headers=bridge.headers_of(scope["headers"]),
+                body=body,
+            )
+            answer = await self._hot(request, route)
+            if answer is not None:
+                await self._send_hot(answer, send)
+                return
+        environ = bridge.environ_of(scope, body)
+        status, headers, whole = await self._wait(lambda: bridge.run(self._flask, environ))
+        await _send(status, headers, whole, send)
+
+    async def _hot(self, request: HotRequest, route: Route) -> HotResponse | None:
+        """Answer on a hot path; None where there is something to explain."""
+        answer = self.quick(request) if route.label == hot_routes.OCSP else None
+        if answer is not None:
+            return answer
+        begun = time.perf_counter()
+        answer = await self._wait(lambda: route.tried(request))
+        if answer is None or answer.status not in _DIRECT:
+            return None
+        return self._watch.waited(request, answer, route.label, time.perf_counter() - begun)
+
+    async def _wait(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    async def _send_hot(self, answer: HotResponse, send: Send) -> None:
+        if isinstance(answer.body, bytes):
+            await _send(answer.status, answer.headers.items(), answer.body, send)
+            return
+        path = answer.body
+        file, size = await self._wait(lambda: _opened(path))
+        try:
+            headers = {**answer.headers, "Content-Length": str(size)}
+            await send(_start(answer.status, headers.items()))
+            while chunk := await self._wait(lambda: file.read(_CHUNK)):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            file.close()
+
+
+async def _body(receive: Receive, most: int) -> bytes | None:
+    """Return the body, or its first octets, at least one above `most`; None if nobody waits."""
+    pieces: list[bytes] = []
+    size = 0
+    while size <= most:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
+        if not message.get("more_body", False):
+            break
+    return b"".join(pieces)[: most + 1]
+
+
+def _opened(path: Path) -> tuple[BinaryIO, int]:
+    file = path.open("rb")
+    return file, os.fstat(file.fileno()).st_size
+
+
+def _start(status: int, headers: Iterable[tuple[str, str]]) -> Message:
+    pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    return {"type": "http.response.start", "status": status, "headers": pairs}
+
+
+async def _send(status: int, headers: Iterable[tuple[str, str]], body: bytes, send: Send) -> None:
+    start = _start(status, headers)
+    if status != HTTPStatus.NOT_MODIFIED and not _has_length(start["headers"]):
+        start["headers"].append((b"content-length", str(len(body)).encode()))
+    await send(start)
+    await send({"type": "http.response.body", "body": body})
+
+
+def _has_length(pairs: list[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"content-length" for name, _ in pairs)
+
+
+# --- start ---------------------------------------------------------------------------------------
+
+
+def load(environment: Mapping[str, str]) -> Application:
+    """
+    Return the app of the installation that the environment names.
+
+    Raises:
+        PkiError: `invalid_settings`, `key_unavailable`, `store_unavailable`, `demo_key`, ….
+    """
+    running = services.build(settings.load(environment))
+    services.check_start(running)
+    for warning in running.warnings:
+        logs.ERRORS.warning(warning)
+    return Application(running)
+
+
+def application() -> Application:
+    """Return the app for gunicorn; end the process with a plain word where it must not run."""
+    logging.config.dictConfig(logs.config())
+    try:
+        return load(os.environ)
+    except PkiError as error:
+        sys.stderr.write(f"The service does not start ({error.code}): {error}\n")
+        raise SystemExit(BOOT_FAILED) from error

@@ -119,6 +119,9 @@ class Certificates(Protocol):
 
     def key_blocked(self, spki_sha256: bytes) -> bool: ...
 
+    def keys_blocked(self, spki_sha256s: list[bytes]) -> set[bytes]:
+        """Return those of the keys that are on the block list, with one query."""
+
 
 class Contracts(Protocol):
     """Contracts, accounts and parties."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
+from pki.clock import UTC
 from pki.errors import Conflict, PolicyViolation
 from pki.ids import SerialNumber
 from pki.issue import crl_address
@@ -26,6 +27,7 @@ from pki.ports import Deployment, Transaction
 from pki.status.policy import StatusPolicy
 
 TAKEN: Final = "crl_number_taken"
+_NEVER: Final = dt.datetime(1970, 1, 1, tzinfo=UTC)
 _LINTED: Final = 100
 """Entries that pkilint reads; it makes some hundred objects of each."""
 
@@ -108,10 +110,10 @@ def _ended_before(before: CrlRecord | None, now: dt.datetime) -> dt.datetime:
     """
     Return when a certificate must have ended for its entry to leave.
 
-    RFC 5280 5: an entry stays until one CRL after the end of its certificate. A predecessor from
+    RFC 5280 3.3: an entry stays until one CRL after the end of its certificate. A predecessor from
     the future, of a clock that was wrong, says nothing of what has ended by now.
     """
-    return min(now, before.this_update) if before else now
+    return min(now, before.this_update) if before else _NEVER
 
 
 def _distribution_point(deployment: Deployment, issuer: Issuer, shard: int) -> str | None:

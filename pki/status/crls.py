@@ -28,6 +28,7 @@ from pki.status import crl_draft
 from pki.status.policy import StatusPolicy
 
 _OUTAGES: Final = frozenset(("store_unavailable", "store_busy"))
+_OVERTAKEN: Final = frozenset((crl_draft.TAKEN, "intent_spent"))
 _SIGNING: Final = frozenset((IssuerState.ACTIVE, IssuerState.STATUS_ONLY))
 
 
@@ -50,7 +51,7 @@ def publish_due(deployment: Deployment, principal: Principal, policy: StatusPoli
         except PkiError as error:
             if error.code in _OUTAGES:
                 raise
-            if error.code != crl_draft.TAKEN:  # what another runner builds is no failure
+            if error.code not in _OVERTAKEN:  # what another runner builds is no failure
                 failure = failure or error
     if failure is not None:
         raise failure
@@ -243,7 +244,6 @@ def file_of(deployment: Deployment, record: CrlRecord, directory: Path) -> Path:
     stem = f"{record.issuer_id}.{record.shard}"
     path = directory / f"{stem}.{record.number}.{record.sha256.hex()[:16]}.crl"
     if not path.exists():
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _fetch(deployment, record, path)
         numbered = sorted((int(f.suffixes[-3][1:]), f) for f in directory.glob(f"{stem}.*.crl"))
         for _, older in numbered[:-2]:
@@ -255,6 +255,7 @@ def _fetch(deployment: Deployment, record: CrlRecord, path: Path) -> None:
     digest = hashlib.sha256()
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with temporary.open("xb") as file, deployment.store.read() as tx:
             for chunk in tx.status.crl_chunks(record):
                 digest.update(chunk)

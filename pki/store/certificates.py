@@ -203,6 +203,15 @@ class CertificateRows:
         """Put a public key on the block list; a second time changes nothing."""
         self._session.put(_BLOCK, {"spki_sha256": spki_sha256, "blocked_at": at, "why": why})
 
+    def keys_blocked(self, spki_sha256s: list[bytes]) -> set[bytes]:
+        """Return those of the keys that are on the block list, with one query."""
+        if not spki_sha256s:
+            return set()
+        query = select(blocked_keys.c.spki_sha256).where(
+            blocked_keys.c.spki_sha256.in_(spki_sha256s)
+        )
+        return {bytes(row.spki_sha256) for row in self._session.rows(query)}
+
     def key_blocked(self, spki_sha256: bytes) -> bool:
         """Tell whether a public key is on the block list."""
         return self._session.first(_BLOCKED, {"spki_sha256": spki_sha256}) is not None

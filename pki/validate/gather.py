@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from functools import lru_cache
 
 from pki import contracts
@@ -20,6 +21,7 @@ from pki.model import (
     HashData,
     Issuer,
     OwnIssuer,
+    Reason,
     SourceKind,
     Status,
     Trust,
@@ -45,7 +47,9 @@ def gather(
         chain = _by_hash(tx, check.hash_data, trust)
     evidence = Evidence(
         read_at=now,
-        statuses=_foreign_statuses(tx, chain, trust, now) | _statuses(tx, chain, trust, now),
+        statuses=_foreign_statuses(tx, chain, trust, now)
+        | _statuses(tx, chain, trust, now)
+        | _blocked(tx, chain, now),
         contract=_contract(tx, chain, check),
         asked_responders=frozenset(
             source.issuer_hash for source in tx.evidence.sources() if source.kind is SourceKind.OCSP
@@ -99,6 +103,21 @@ def _statuses(
         )
         for fingerprint, record in records.items()
         for revocation in (revoked.get((record.issuer_id, record.serial)),)
+    }
+
+
+def _blocked(
+    tx: Transaction, chain: Presented, now: dt.datetime
+) -> dict[Fingerprint, CertificateStatus]:
+    """Take a certificate of a blocked key for revoked, whoever issued it."""
+    keys = {c.fingerprint: hashlib.sha256(c.spki).digest() for c in chain.certificates}
+    blocked = tx.certificates.keys_blocked(list(keys.values()))
+    return {
+        fingerprint: CertificateStatus(
+            status=Status.REVOKED, source="own", as_of=now, reason=Reason.KEY_COMPROMISE
+        )
+        for fingerprint, key in keys.items()
+        if key in blocked
     }
 
 

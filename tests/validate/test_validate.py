@@ -20,18 +20,23 @@ from pki.model import (
     Accepted,
     ContractCheck,
     ContractState,
+    Domain,
     Fault,
     HashData,
     Principal,
     Reason,
     Rejected,
     Role,
+    StatusRule,
 )
 from pki.pkix.certificate import load
 from pki.pkix.hashes import issuer_hashes, public_key_octets
 from pki.pkix.profiles import Kind
+from pki.pkix.suites import Suite, generate
 from pki.revoke import revoke
 from pki.services import Services
+from tests.builders import NOW, YEAR
+from tests.builders import chain as built
 from tests.homes import ADMIN, EMAID
 
 Algorithm = Literal["SHA256", "SHA384", "SHA512"]
@@ -121,6 +126,25 @@ def test_the_chain_decides_over_hash_data(small: Services) -> None:
     leaf = _hash_data(chain, _root(small), "SHA256")[0]
     wrong = replace(leaf, issuer_key_hash=bytes(32))
     assert _fault(small, ContractCheck(chain=chain, hash_data=(wrong,), token=EMAID)) is None
+
+
+def test_a_blocked_key_is_refused_whoever_certified_it(small: Services) -> None:
+    key = generate(Suite.P256)
+    foreign = built(leaf={"key": key}, root={"not_after": NOW + 10 * YEAR})
+    trust.add(small.deployment, ADMIN, foreign.root.der, Domain.MO)
+    trust.set_rule(small.deployment, ADMIN, Domain.MO, StatusRule.NOT_REQUIRED)
+    contracts.add(small.deployment, ADMIN, EMAID)
+    check = ContractCheck(chain=foreign.presented)
+
+    def fault() -> Fault | None:
+        verdict = validate.validate(small.deployment, CPO, check, at=NOW).verdict
+        return verdict.fault if isinstance(verdict, Rejected) else None
+
+    assert fault() is None
+    with small.deployment.store.write() as tx:
+        digest = hashlib.sha256(foreign.leaf.certificate.spki).digest()
+        tx.certificates.block_key(digest, NOW, "told by the eMSP")
+    assert fault() is Fault.REVOKED
 
 
 def test_the_key_hash_is_that_of_rfc_6960(small: Services) -> None:

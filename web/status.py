@@ -67,14 +67,15 @@ class StatusPages:
         if request.method == "POST":
             if request.raw_path not in ("/ocsp", "/ocsp/") or not _is_ocsp_request(request):
                 return None
-            reply = self.answers.in_memory(request.body)
+            reply = self.answers.in_memory(request.body, self.deployment.clock.now())
             return HotResponse(status=200, headers=_NO_STORE, body=reply.der) if reply else None
         if request.method != "GET" or not request.raw_path.startswith("/ocsp/"):
             return None
         encoded = request.raw_path.removeprefix("/ocsp")
         der = _short_request_in_path(encoded) if len(encoded) <= _SHORT_PATH else b""
-        reply = self.answers.in_memory(der) if der else None
-        return self._got(request, reply) if reply else None
+        now = self.deployment.clock.now()
+        reply = self.answers.in_memory(der, now) if der else None
+        return self._got(request, reply, now) if reply else None
 
     def _post(self, request: HotRequest) -> HotResponse:
         if not _is_ocsp_request(request):
@@ -85,12 +86,13 @@ class StatusPages:
         return HotResponse(status=200, headers=_NO_STORE, body=reply.der)
 
     def _get(self, request: HotRequest) -> HotResponse:
-        return self._got(request, self._reply_to(request.raw_path.removeprefix("/ocsp")))
+        reply = self._reply_to(request.raw_path.removeprefix("/ocsp"))
+        return self._got(request, reply, self.deployment.clock.now())
 
-    def _got(self, request: HotRequest, reply: Reply) -> HotResponse:
+    def _got(self, request: HotRequest, reply: Reply, now: dt.datetime) -> HotResponse:
         if reply.this_update is None or reply.next_update is None:
             return HotResponse(status=200, headers=_NO_STORE, body=reply.der)
-        headers = self._caching(reply, self.deployment.clock.now())
+        headers = self._caching(reply, now)
         if _unchanged(request, headers) and _known_by_date_too(request, reply):
             return HotResponse(status=304, headers=headers)
         return HotResponse(status=200, headers=headers, body=reply.der)
@@ -124,7 +126,7 @@ class StatusPages:
             "Cache-Control": cache_control,
             "Expires": expires,
             "Last-Modified": _http_date(this_update),
-            "ETag": f'"{hashlib.sha256(reply.der).hexdigest()}"',
+            "ETag": _tag(reply.der),
         }
 
     def crl(self, request: HotRequest, issuer: str, shard: int) -> HotResponse:
@@ -207,6 +209,11 @@ def _time(text: str) -> dt.datetime | None:
     except ValueError:
         return None
     return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+
+
+@lru_cache(maxsize=8192)
+def _tag(der: bytes) -> str:
+    return f'"{hashlib.sha256(der).hexdigest()}"'
 
 
 @lru_cache(maxsize=64)

@@ -36,6 +36,9 @@ class StatusStore(Protocol):
     ) -> None:
         """Append to the change log, in the order of commits."""
 
+    def hold_changes(self) -> None:
+        """Make every writer of the change log wait until this transaction ends."""
+
     def changes(self, behind: int, limit: int) -> list[Change]:
         """Return changes after number `behind`, in order."""
 

@@ -105,16 +105,15 @@ class Answers:
         except PkiError:
             return _TRY_LATER
 
-    def in_memory(self, request: bytes) -> Reply | None:
+    def in_memory(self, request: bytes, now: dt.datetime) -> Reply | None:
         """
-        Answer as `respond` does where that takes no wait, else return None.
+        Answer as `respond` does where that takes no wait, else return None; `now` is the clock's.
 
         That is an answer held in memory, the refusal of what cannot be read, or, for a nonce, one
         quick signature over what is remembered of the certificate.
         """
         if len(request) > _LONGEST_QUICK or not self._view.current():
             return None
-        now = self._deployment.clock.now()
         held = self._held.get(request)
         if held is not None:
             return held.reply if held.this_update <= now < held.refresh_at else None
@@ -223,7 +222,7 @@ class Answers:
             der=self._sign([facts], responder, now, None),
             this_update=now,
             next_update=next_update,
-            refresh_at=now + (next_update - now) / 2,
+            refresh_at=(now + (next_update - now) / 2).replace(microsecond=0),
         )
 
     def _next_update(self, responder: Responder, now: dt.datetime) -> dt.datetime:
@@ -280,6 +279,8 @@ class Answers:
     def _keep(self, answer: StoredAnswer, facts: Facts) -> bool:
         """Store an answer unless the status changed since it was read; tell whether it holds."""
         with self._deployment.store.write() as tx:
+            # a revocation now waits for this commit, and then drops what it finds in the store
+            tx.status.hold_changes()
             if tx.certificates.revocation(answer.issuer_id, answer.serial) != facts.revocation:
                 return False
             tx.status.put_answer(answer)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Iterable, Iterator
-from itertools import starmap
 from typing import Any, Final
 
 from sqlalchemy import Executable, Row
@@ -227,9 +226,11 @@ class StatusRows:
         """
         behind = ""
         while True:
-            key = {"issuer_id": issuer_id, "behind": behind, "ended_before": ended_before}
-            rows = self._session.rows(sql.REVOKED, key)
-            yield from starmap(_revocation, rows)
+            rows = self._session.rows(sql.REVOKED, {"issuer_id": issuer_id, "behind": behind})
+            columns: list[Any]
+            for *columns, not_after in rows:
+                if not_after is None or not_after >= ended_before:
+                    yield _revocation(*columns)
             if len(rows) < sql.PAGE:
                 return
             behind = rows[-1].serial

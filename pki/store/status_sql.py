@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import bindparam, delete, func, or_, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from pki.model import ChangeKind, IntentState
 from pki.store.schema import certificates, revocations
@@ -19,7 +19,7 @@ from pki.store.schema_status import (
 )
 from pki.store.session import Insert, Upsert
 
-PAGE: Final = 5000
+PAGE: Final = 2000
 """Rows that a stream keeps in memory."""
 
 
@@ -123,21 +123,23 @@ PRUNE: Final = tuple(
     )
     for table in (crl_chunks, crls)
 )
-REVOKED: Final = (
+_PAGE_OF_REVOKED: Final = (
     select(revocations)
-    .outerjoin(
-        certificates,
-        (certificates.c.issuer_id == revocations.c.issuer_id)
-        & (certificates.c.serial == revocations.c.serial),
-    )
     .where(
         revocations.c.issuer_id == bindparam("issuer_id"),
         revocations.c.serial > bindparam("behind"),
-        or_(
-            certificates.c.not_after.is_(None),
-            certificates.c.not_after >= bindparam("ended_before"),
-        ),
     )
     .order_by(revocations.c.serial)
     .limit(PAGE)
+    .subquery()
+)
+REVOKED: Final = (
+    # the page first, its certificates after: PostgreSQL would join everything behind it as well
+    select(_PAGE_OF_REVOKED, certificates.c.not_after)
+    .outerjoin(
+        certificates,
+        (certificates.c.issuer_id == _PAGE_OF_REVOKED.c.issuer_id)
+        & (certificates.c.serial == _PAGE_OF_REVOKED.c.serial),
+    )
+    .order_by(_PAGE_OF_REVOKED.c.serial)
 )

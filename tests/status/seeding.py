@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from pki.model import IntentState, Issuer
 from pki.store.db import Database
@@ -86,3 +86,38 @@ def _revocation(issuer: Issuer, serial: str, now: dt.datetime) -> dict[str, obje
         "revoked_at": now,
         "revoked_by": "seed",
     }
+
+
+_NUMBERS = "WITH RECURSIVE s(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM s WHERE n < :count)"
+_SERIAL = "printf('7%031x', (n * 2654435761) % 4294967296 * 65536 + n % 65536)"
+_REVOCATIONS = f"""
+INSERT INTO revocations
+{_NUMBERS} SELECT :issuer, {_SERIAL}, 'superseded', :now, 'seed' FROM s
+"""  # noqa: S608 - constants
+_INTENTS = """
+INSERT INTO intents
+SELECT :issuer || '/' || serial, :issuer, serial, 'contract-2', 'contract', :edition, :suite,
+       x'', '', 'seed', 'completed', :now, NULL
+FROM revocations WHERE issuer_id = :issuer
+"""
+_CERTIFICATES = """
+INSERT INTO certificates
+SELECT printf('%064s', serial), :issuer, serial, zeroblob(600), 'contract', :edition, :suite,
+       serial, serial, :now, :end, '', serial, :issuer || '/' || serial, :now, NULL
+FROM revocations WHERE issuer_id = :issuer
+"""
+
+
+def revoke_very_many(store: Database, issuer: Issuer, count: int, *, now: dt.datetime) -> None:
+    """Seed as `revoke_many`, but made within SQLite: a hundred thousand in some seconds."""
+    facts = {
+        "issuer": issuer.issuer_id,
+        "edition": issuer.edition.value,
+        "suite": issuer.suite.value,
+        "now": int(now.timestamp()),
+        "end": int(now.timestamp()) + 10**7,
+        "count": count,
+    }
+    with store.write() as tx:
+        for statement in (_REVOCATIONS, _INTENTS, _CERTIFICATES):
+            tx._session._connection.execute(text(statement), facts)

@@ -308,7 +308,7 @@ def test_the_stream_keeps_one_page_in_memory(tmp_path: Path) -> None:
     count = 4 * status_sql.PAGE
     with store.write() as tx:
         tx.issuers.add(samples.issuer())
-    seeding.revoke_many(store, samples.issuer(), count, now=NOW, until=NOW)
+    seeding.revoke_very_many(store, samples.issuer(), count, now=NOW)
     with store.read() as tx:
         next(tx.status.revoked(ISSUER, NOW))  # whatever is made once
         tracemalloc.start()
@@ -392,6 +392,10 @@ def test_no_look_up_of_status_scans_a_table(tmp_path: Path) -> None:
     store.close()
     assert len(plans) > 14
     for text, steps in plans.items():
-        one_row = text.startswith("SELECT change_sequence")
-        scans = [step for step in steps if step.startswith(("SCAN", "USE TEMP"))]
-        assert one_row or scans == [], text
+        if text.startswith("SELECT change_sequence"):
+            continue  # it has one row
+        bad = ("SCAN", "USE TEMP")
+        scans = [step for step in steps if step.startswith(bad)]
+        if text.startswith("SELECT anon_1"):  # a page, found by the index and small
+            scans = [step for step in scans if "anon_1" not in step and "ORDER BY" not in step]
+        assert scans == [], text

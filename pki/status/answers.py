@@ -21,7 +21,9 @@ from pki.pkix.certificate import load
 from pki.pkix.ocsp import CertId, CertStatus, OcspRequest, ResponseStatus, SingleAnswer
 from pki.pkix.suites import Suite
 from pki.ports import Deployment
+from pki.status import templates
 from pki.status.facts import Facts, Issued, again, asked, facts_of
+from pki.status.openings import Openings
 from pki.status.policy import StatusPolicy
 from pki.status.view import KnownIssuer, View
 
@@ -79,6 +81,7 @@ class Answers:
         self._held: dict[bytes, _Held] = {}
         self._about: dict[tuple[str, str], set[bytes]] = {}
         self._known: dict[tuple[str, int], Facts] = {}  # by issuer and serial
+        self._openings = Openings()
         self._quick_keys: set[str] = set()
         self._index = view.index
         view.listen(self._hear)
@@ -117,25 +120,45 @@ class Answers:
         held = self._held.get(request)
         if held is not None:
             return held.reply if held.this_update <= now < held.refresh_at else None
+        opening = self._openings.find(request)
+        if opening is not None:
+            return self._signed_at_once(*opening, now)
         try:
             parsed = ocsp.parse_request(request)
         except ocsp.OcspError as error:
             return Reply(der=ocsp.error_response(error.status))
         if parsed.nonce is None or len(parsed.cert_ids) != 1:
             return None
-        return self._signed_at_once(parsed.cert_ids[0], self._issuers(parsed), parsed.nonce, now)
+        return self._signed_at_once(parsed.cert_ids[0], parsed.nonce, now)
 
-    def _signed_at_once(
-        self, cert_id: CertId, named: tuple[KnownIssuer, ...], nonce: bytes, now: dt.datetime
-    ) -> Reply | None:
+    def _signed_at_once(self, cert_id: CertId, nonce: bytes, now: dt.datetime) -> Reply | None:
+        named = self._named(cert_id)
         responder = _responder(named, now)
         if responder is None or responder.key_label not in self._quick_keys:
             return None
         for known in named:
             facts = self._known.get((known.issuer.issuer_id, cert_id.serial))
             if facts is not None:
-                return Reply(der=self._sign([again(facts, cert_id)], responder, now, nonce))
+                return Reply(der=self._sign_known(facts, cert_id, responder, now, nonce))
         return None
+
+    def _sign_known(
+        self, facts: Facts, cert_id: CertId, responder: Responder, now: dt.datetime, nonce: bytes
+    ) -> bytes:
+        """Sign an answer about what is remembered; quickly where it is the usual one."""
+        issued = facts.issued
+        usual = issued is not None and facts.revocation is None and now <= issued.not_after
+        if not usual or self._policy.unissued_revoked or len(nonce) < templates.SHORTEST:
+            return self._sign([again(facts, cert_id)], responder, now, nonce)
+        tbs = templates.good(
+            cert_id.raw,
+            nonce,
+            responder=_responder_id(responder.der),
+            now=now,
+            next_update=self._next_update(responder, now),
+        )
+        signer = self._deployment.keys.signer(responder.key_label)
+        return templates.framed(tbs, signer.suite, signer.sign(tbs), responder.der)
 
     def _answer(self, request: bytes, parsed: OcspRequest, now: dt.datetime) -> Reply:
         named = self._issuers(parsed)
@@ -149,6 +172,7 @@ class Answers:
         with self._deployment.store.read() as tx:
             sequence = tx.status.sequence()
             facts = [asked(tx, cert_id, named) for cert_id in parsed.cert_ids]
+        self._openings.keep(request, parsed)
         self._remember(facts, sequence)
         return Reply(der=self._sign(facts, responder, now, parsed.nonce))
 
@@ -181,15 +205,17 @@ class Answers:
 
         Generations with the same name and the same key are one CA to whoever asks.
         """
-        index = self._view.index
         found: set[str] = set()
         named: tuple[KnownIssuer, ...] = ()
         for cert_id in parsed.cert_ids:
-            if cert_id.algorithm is None:
-                return ()
-            named = index.get((cert_id.algorithm, cert_id.name_hash, cert_id.key_hash), ())
+            named = self._named(cert_id)
             found.add(named[-1].issuer.issuer_id if named else "")
         return named if len(found) == 1 else ()
+
+    def _named(self, cert_id: CertId) -> tuple[KnownIssuer, ...]:
+        if cert_id.algorithm is None:
+            return ()
+        return self._view.index.get((cert_id.algorithm, cert_id.name_hash, cert_id.key_hash), ())
 
     def renew(self, stored: StoredAnswer) -> bool:
         """
@@ -236,7 +262,7 @@ class Answers:
         nonce: bytes | None,
     ) -> bytes:
         next_update = self._next_update(responder, now)
-        answers = tuple(self._single(item, now, next_update) for item in facts)
+        answers = [self._single(item, now, next_update) for item in facts]
         tbs = ocsp.response_data(
             responder=_responder_id(responder.der),
             produced_at=now,
@@ -340,7 +366,11 @@ class Answers:
 
 def _responder(named: tuple[KnownIssuer, ...], now: dt.datetime) -> Responder | None:
     """Return the newest valid signer of a CA; any generation's will do, their key is the same."""
-    return next((found for known in reversed(named) if (found := known.responder(now))), None)
+    for known in reversed(named):
+        found = known.responder(now)
+        if found is not None:
+            return found
+    return None
 
 
 def _holds(stored: StoredAnswer, named: tuple[KnownIssuer, ...], now: dt.datetime) -> bool:

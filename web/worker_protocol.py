@@ -162,6 +162,8 @@ class Protocol(HttpToolsProtocol):
 
     def _refuse(self, status: HTTPStatus) -> None:
         """Say why, unless an answer is under way, and close."""
+        if self.transport.is_closing():
+            return
         if self._working() and not self._handed_over:
             self.cycle.keep_alive = False  # the request before this one gets its answer
             self.flow.pause_reading()

@@ -114,6 +114,10 @@ class View:
         except PkiError:
             return False
 
+    def database_answers(self) -> bool:
+        """Tell whether the last look at the change log went well, and none lasts too long now."""
+        return not self.failing and not self._is_stuck()
+
     def _is_current(self, wanted: int) -> bool:
         age = self._age()
         young = age <= self._policy.max_view_age and (age <= _POLL or self._is_followed())
@@ -133,17 +137,19 @@ class View:
     def _catch_up(self, wanted: int) -> None:
         if os.getpid() != self._process:
             self._reset()
-        begun = self._tried_since
-        if begun is not None and time.monotonic() - begun > _PATIENCE:
-            return  # somebody has been trying for too long already
         if self._is_followed():
             self._ask(wanted)
-        else:
+        elif not self._is_stuck():
             self._look(wanted)
+
+    def _is_stuck(self) -> bool:
+        """Tell whether somebody has been looking at the change log for too long already."""
+        begun = self._tried_since
+        return begun is not None and time.monotonic() - begun > _PATIENCE
 
     def _ask(self, wanted: int) -> None:
         """Have the thread look at the change log, and wait for it a little."""
-        if self.failing:
+        if not self.database_answers():
             return  # it tries again and again by itself
         self._asked.set()
         with self._caught_up:

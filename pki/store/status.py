@@ -164,6 +164,10 @@ class StatusRows:
         row = self._session.first(sql.CRL_INTENT, {"intent_id": intent_id})
         return _crl_intent(row) if row else None
 
+    def unfinished_crl_intents(self) -> list[CrlIntent]:
+        """Return intents that are open or signing, oldest first: under way, or left by a crash."""
+        return [_crl_intent(row) for row in self._session.rows(sql.UNFINISHED_CRL_INTENTS)]
+
     def move_crl_intent(self, intent_id: str, before: IntentState, after: IntentState) -> bool:
         """Change the state only if it is `before`; tell whether it was."""
         key = {"the_intent": intent_id, "before": before, "after": after}

@@ -80,6 +80,11 @@ DUE: Final = (
 ADD_CRL: Final = Upsert.new(crls)
 ADD_CRL_INTENT: Final = Upsert.new(crl_intents)
 CRL_INTENT: Final = select(crl_intents).where(crl_intents.c.intent_id == bindparam("intent_id"))
+UNFINISHED_CRL_INTENTS: Final = (
+    select(crl_intents)
+    .where(crl_intents.c.state.in_((IntentState.OPEN, IntentState.SIGNING)))
+    .order_by(crl_intents.c.created_at, crl_intents.c.intent_id)
+)
 MOVE_CRL_INTENT: Final = (
     update(crl_intents)
     .where(

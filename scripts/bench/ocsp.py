@@ -3,7 +3,7 @@
 What an OCSP answer costs, ours and others', in one run.
 
 usage: ocsp.py [--certificates N] [--rounds R] [--seconds S] [--django-venv VENV] [--check]
-       ocsp.py --home HOME [--home HOME ...] [--postgres DIR] [--rounds R] [--seconds S]
+       ocsp.py --home HOME [--home HOME ...] [--postgres DIR ...] [--rounds R] [--seconds S]
 
 Without --home, a throw-away installation issues N certificates as the service always does, and one
 worker of our gunicorn answers about them: stored answers by POST and GET, and answers signed on
@@ -12,8 +12,10 @@ demand because of a nonce. In the same run, alternated, the same questions go to
 `cfssl ocspserve`; with --django-venv, django-ca answers about certificates of its own from its
 cache. What is not installed is named and left out. --check exits 1 where a bar is missed.
 
-With --home, homes made by seed.py are compared: time to the first *ready*, memory of a worker, and
-answers about random certificates: asked for the first time, stored, and signed on demand.
+With --home, homes made by seed.py are compared: time to the first *ready*, memory of a worker, the
+CRL built from the database, and answers about 1000 random certificates: asked for the first time,
+found in the database, in memory, and signed on demand. --postgres names the data of those that have
+a PostgreSQL.
 
 CPU is user and system time of all processes of a server, per answer; the client's is not in it, nor
 is PostgreSQL's. Medians over the rounds. Times to answer mean little while others use the machine.
@@ -42,7 +44,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -57,6 +59,7 @@ from pki.model import CertificateRecord
 from pki.pkix import crl
 from pki.pkix.suites import Suite, generate, sign
 from pki.services import Services
+from pki.status import crls
 from scripts.bench import django_peer, homes, peers
 from scripts.bench import load as loading
 from scripts.bench.load import Measured
@@ -67,7 +70,7 @@ OPENSSL, NGINX, CFSSL = "openssl ocsp", "nginx, files", "cfssl ocspserve"
 DJANGO = "django-ca, cached"
 SIGNATURE = "one P-256 signature"
 CRL_ENTRIES: Final = 100_000
-_PAGE: Final = 100
+_ASKED: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,11 +101,13 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--django-venv", type=Path)
     parser.add_argument("--home", type=Path, action="append", default=[])
-    parser.add_argument("--postgres", type=Path)
+    parser.add_argument("--postgres", type=Path, action="append", default=[])
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
     if given.home:
-        with homes.postgres(given.postgres):
+        with ExitStack() as stack:
+            for directory in given.postgres:
+                stack.enter_context(homes.postgres(directory))
             _compare_homes(given.home, given.rounds, given.seconds)
         return 0
     found = _against_peers(given)
@@ -255,79 +260,121 @@ def _crl_seconds() -> float:
 # --- homes of different sizes --------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sized:
-    """A home with the requests that it is asked."""
+    """A home, the requests that it is asked, and what was found out."""
 
     home: Path
     requests: list[bytes]
     size: int
+    crl: str
+    started: float = 0.0
+    idle: float = 0.0
+    after: float = 0.0
+    found: dict[str, Measured] = field(default_factory=dict)
+
+
+Asking = Callable[[Sized, Server], Measured]
 
 
 def _compare_homes(paths: Sequence[Path], rounds: int, seconds: int) -> None:
     sized = [_sized(path) for path in paths]
-    table = Table(
-        "", "certificates", "start s", "MiB idle", "MiB after", "asked", "CPU µs", "p50 ms",
-        "p95 ms", "p99 ms", "bad",
-    )  # fmt: skip
     with ExitStack() as stack:
-        started = [(one, stack.enter_context(homes.served(one.home))) for one in sized]
-        idle = [run.server.memory() for _, run in started]
-        found: list[list[tuple[str, list[Measured]]]] = [[] for _ in sized]
-        for label, ask in _phases(rounds, seconds):
-            each = [ask(one, run.server) for one, run in started]
-            for into, measured in zip(found, each, strict=True):
-                into.append((label, measured))
-                print(f"{label}: {measured[0].cpu:.0f} µs", flush=True)
-        for (one, run), before, phases in zip(started, idle, found, strict=True):
-            after = run.server.memory()
-            for number, (label, measured) in enumerate(phases):
-                middle = _median(measured)
-                facts = (one.home.name, str(one.size), f"{run.seconds:.2f}", f"{before:.0f}")
-                first = (*facts, f"{after:.0f}") if number == 0 else ("", "", "", "", "")
-                times = (f"{value:.2f}" for value in (middle.p50, middle.p95, middle.p99))
-                table.add_row(*first, label, f"{middle.cpu:.0f}", *times, str(middle.bad))
-    Console(width=130).print(table)
+        servers = [_start(one, stack) for one in sized]
+        _ask_each(sized, servers, {"first time: signed and stored": _once(_posted)})
+    with ExitStack() as stack:  # new processes, with nothing in memory
+        servers = [_start(one, stack) for one in sized]
+        _ask_each(sized, servers, {"from the database": _once(_posted)})
+        _ask_each(sized, servers, {"first nonce": _once(_nonced)})
+        again = {
+            "from memory, POST": _again(_posted, seconds),
+            "from memory, GET": _again(_got, seconds),
+            "signed, nonce": _again(_nonced, seconds),
+        }
+        for _ in range(rounds):
+            _ask_each(sized, servers, again)
+        for one, server in zip(sized, servers, strict=True):
+            loading.one_by_one(server, [loading.get(f"/crl/{homes.LOWEST}")] * 3)
+            one.after = server.memory()
+    _show_homes(sized)
 
 
-Asking = Callable[[Sized, Server], list[Measured]]
+def _start(one: Sized, stack: ExitStack) -> Server:
+    started = stack.enter_context(homes.served(one.home))
+    one.started, one.idle = started.seconds, started.server.memory()
+    return started.server
 
 
-def _phases(rounds: int, seconds: int) -> Iterator[tuple[str, Asking]]:
-    def first(one: Sized, server: Server) -> list[Measured]:
-        return [loading.one_by_one(server, [loading.post("/ocsp", r) for r in one.requests])]
+def _ask_each(sized: Sequence[Sized], servers: Sequence[Server], asked: dict[str, Asking]) -> None:
+    for label, ask in asked.items():
+        for one, server in zip(sized, servers, strict=True):
+            measured = ask(one, server)
+            print(f"{one.home.name}: {label}: {measured.cpu:.0f} µs", flush=True)
+            before = one.found.get(label)
+            if before is None or measured.cpu < before.cpu:
+                one.found[label] = measured
 
-    def signed_first(one: Sized, server: Server) -> list[Measured]:
-        asked = [loading.post("/ocsp", homes.with_nonce(r)) for r in one.requests]
-        return [loading.one_by_one(server, asked)]
 
-    def again(make: Callable[[bytes], bytes]) -> Asking:
-        def ask(one: Sized, server: Server) -> list[Measured]:
-            asked = [make(request) for request in one.requests]
-            return [loading.by_wrk(server, asked, seconds, connections=4) for _ in range(rounds)]
+def _posted(request: bytes) -> bytes:
+    return loading.post("/ocsp", request)
 
-        return ask
 
-    yield "first time, signed and stored", first
-    yield "first time, nonce", signed_first
-    yield "stored, POST", again(lambda r: loading.post("/ocsp", r))
-    yield "stored, GET", again(lambda r: loading.get(homes.in_path(r)))
-    yield "signed, nonce", again(lambda r: loading.post("/ocsp", homes.with_nonce(r)))
+def _got(request: bytes) -> bytes:
+    return loading.get(homes.in_path(request))
+
+
+def _nonced(request: bytes) -> bytes:
+    return loading.post("/ocsp", homes.with_nonce(request))
+
+
+def _once(make: Callable[[bytes], bytes]) -> Asking:
+    return lambda one, server: loading.one_by_one(server, [make(r) for r in one.requests])
+
+
+def _again(make: Callable[[bytes], bytes], seconds: int) -> Asking:
+    return lambda one, server: loading.by_wrk(
+        server, [make(r) for r in one.requests], seconds, connections=4
+    )
+
+
+def _show_homes(sized: Sequence[Sized]) -> None:
+    for one in sized:
+        title = (
+            f"{one.home.name}: {one.size} certificates; ready after {one.started:.2f} s; worker "
+            f"{one.idle:.0f} MiB, {one.after:.0f} MiB after the load; {one.crl}"
+        )
+        table = Table("", "CPU µs", "p50 ms", "p95 ms", "p99 ms", "per s", "bad", title=title)
+        for label, found in one.found.items():
+            times = [f"{value:.2f}" for value in (found.p50, found.p95, found.p99)]
+            table.add_row(
+                label, f"{found.cpu:.0f}", *times, f"{found.per_second:.0f}", str(found.bad)
+            )
+        Console(width=110).print(table)
 
 
 def _sized(home: Path) -> Sized:
     with homes.opened(home) as services:
         issuer = homes.issuer(services)
+        crl_facts = _publish(services)
         with services.deployment.store.read() as tx:
             size = tx.certificates.count(issuer.issuer_id)
-        records = _random_records(services, issuer.issuer_id, 1000)
-        return Sized(home, homes.requests_for(services, records), size)
+        records = _random_records(services, issuer.issuer_id, _ASKED)
+        return Sized(home, homes.requests_for(services, records), size, crl_facts)
+
+
+def _publish(services: Services) -> str:
+    """Publish the CRL of the issuer as the job does; tell what it took."""
+    deployment, issuer = services.deployment, homes.issuer(services)
+    cpu, wall = time.process_time(), time.perf_counter()
+    record = crls.publish(deployment, homes.ACTOR, issuer, 0, services.settings.status)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    return f"CRL of {record.entries} entries in {wall:.2f} s (CPU {cpu:.2f} s)"
 
 
 def _random_records(services: Services, issuer_id: str, count: int) -> list[CertificateRecord]:
     """Return certificates whose fingerprints lie behind random ones, each at most once."""
     found: dict[Fingerprint, CertificateRecord] = {}
-    for _ in range(50 * count):
+    for _ in range(10 * count):
         with services.deployment.store.read() as tx:
             behind = Fingerprint(value=secrets.token_hex(32))
             for record in tx.certificates.search(issuer_id=issuer_id, after=behind, limit=1):

@@ -32,18 +32,6 @@ SECOND, HOUR, DAY = dt.timedelta(seconds=1), dt.timedelta(hours=1), dt.timedelta
 HOLD = Reason.CERTIFICATE_HOLD
 
 
-@pytest.fixture
-def clock() -> MovableClock:
-    return MovableClock()
-
-
-@pytest.fixture
-def timed(small_home: Path, clock: MovableClock) -> Iterator[Services]:
-    """The small PKI under a clock that the test sets."""
-    with opened(small_home, clock=clock) as services:
-        yield services
-
-
 def stored(
     services: Services, record: CertificateRecord, algorithm: str = "sha1"
 ) -> StoredAnswer | None:
@@ -297,17 +285,17 @@ def test_answers_that_nobody_can_renew_end_the_batches_and_hold_up_no_other(
 
 
 def test_a_key_that_is_gone_is_told_after_the_others_had_their_turn(
-    full_home: Path, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+    small_home: Path, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(refresh, "_BATCH", 1)
-    with opened(full_home, clock=clock) as services:
+    with opened(small_home, clock=clock) as services:
         one = hosts.issued(services)
         root = _record_of_ca(services, "mo1-2.g1")
         for record in (root, one):
             assert hosts.ask(services, record) == GOOD
         clock.at += HALF
-        (full_home / "keys" / f"ocsp.{root.issuer_id}.1.pem").unlink()
-    with opened(full_home, clock=clock) as services:
+        (small_home / "keys" / f"ocsp.{root.issuer_id}.1.pem").unlink()
+    with opened(small_home, clock=clock) as services:
         with pytest.raises(Unavailable) as refused:
             renew(services)
         assert refused.value.code == "key_missing"

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 
@@ -19,24 +17,12 @@ from pki.ports import Deployment, Signer
 from pki.revoke import revoke
 from pki.services import Services
 from pki.status import StatusPolicy, responders
-from tests.homes import ADMIN, MO_BRANCH, opened
+from tests.homes import ADMIN, MO_BRANCH
 from tests.status import hosts
 from tests.status.hosts import GOOD, LEAF_ISSUER, MovableClock
 
 POLICY = StatusPolicy()
 SECOND, DAY = dt.timedelta(seconds=1), dt.timedelta(days=1)
-
-
-@pytest.fixture
-def clock() -> MovableClock:
-    return MovableClock()
-
-
-@pytest.fixture
-def timed(small_home: Path, clock: MovableClock) -> Iterator[Services]:
-    """The small PKI under a clock that the test sets."""
-    with opened(small_home, clock=clock) as services:
-        yield services
 
 
 def signers(services: Services, issuer_id: str = LEAF_ISSUER) -> list[Responder]:

@@ -202,8 +202,10 @@ def test_no_request_waits_for_a_silent_database(small: Services, *, threaded: bo
             assert len(waits) == (8 if threaded else 7)
             assert waits[-1] < 1.4
             assert max(pool.map(wait, range(20))) < 0.2
+            assert not view.database_answers()
             switch.restore()
         assert wait_for(view.ready) < 3.0
+        assert view.database_answers()
 
 
 def test_a_database_that_is_gone_is_asked_by_the_thread_and_not_by_every_request(

@@ -243,6 +243,8 @@ def test_a_crl_closes_what_older_intents_left_open(stocked: Database) -> None:
             tx.status.add_crl_intent(intent)
         tx.status.put_crl(status_samples.crl(4), [b"abc"])
         states = [tx.status.crl_intent(intent.intent_id) for intent in (*intents, other)]
+        left = tx.status.unfinished_crl_intents()
+    assert [intent.number for intent in left] == [4, 5, 6]
     assert [intent.state for intent in states if intent] == [
         IntentState.ABANDONED,
         IntentState.ABANDONED,
@@ -318,35 +320,6 @@ def test_the_stream_keeps_one_page_in_memory(tmp_path: Path) -> None:
     store.close()
     assert found == count
     assert peak < 2 * status_sql.PAGE * 600
-
-
-# --- leases --------------------------------------------------------------------------------------
-
-
-def test_a_lease_has_one_holder_who_may_extend_it_and_give_it_back(stocked: Database) -> None:
-    with stocked.write() as tx:
-        assert tx.leases.take("crls", "a", NOW, NOW + HOUR)
-        assert not tx.leases.take("crls", "b", NOW, NOW + HOUR)
-        assert tx.leases.take("crls", "a", NOW, NOW + 2 * HOUR)
-        assert tx.leases.take("responders", "b", NOW, NOW + HOUR)
-    with stocked.write() as tx:
-        assert not tx.leases.take("crls", "b", NOW + 2 * HOUR, NOW + 3 * HOUR)
-        tx.leases.give_back("crls", "b")
-        assert not tx.leases.take("crls", "b", NOW, NOW + HOUR)
-        tx.leases.give_back("crls", "a")
-        tx.leases.give_back("crls", "a")
-        assert tx.leases.take("crls", "b", NOW, NOW + HOUR)
-
-
-def test_a_lease_lapses_and_its_old_holder_finds_it_taken(stocked: Database) -> None:
-    with stocked.write() as tx:
-        assert tx.leases.take("crls", "a", NOW, NOW + HOUR)
-    later = NOW + HOUR + SECOND
-    with stocked.write() as tx:
-        assert tx.leases.take("crls", "b", later, later + HOUR)
-        assert not tx.leases.take("crls", "a", later, later + HOUR)
-        tx.leases.give_back("crls", "a")
-        assert not tx.leases.take("crls", "c", later, later + HOUR)
 
 
 # --- plans ---------------------------------------------------------------------------------------

@@ -2,83 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pki.services import Services
-from tests.web import asking
-from tests.web.authority import Authority, Leaf, opened
-from tests.web.live import Ask, Live, Talk, serving_here
+from tests.web.live import Ask
+from tests.web.worker_running import LIVE, Running, posted, problem, running_on
 from web import worker_protocol
-from web.app import create_app
-from web.asgi import THREADS, Application
 from web.worker_protocol import MAX_FIELD, MAX_FIELDS, MAX_HEAD, MAX_LINE, MAX_PIPELINED
-
-LIVE = Ask(target="/healthz/live")
-WAITS = 0.3  # seconds, in place of the ten of real life
-
-
-@dataclass(frozen=True)
-class Running:
-    """A server, its installation and a certificate whose answer is in memory."""
-
-    live: Live
-    services: Services
-    leaf: Leaf
-
-    @property
-    def quick(self) -> Ask:
-        """A question that is answered where it is parsed."""
-        return Ask(target=f"/ocsp/{asking.in_path(self.leaf.request)}")
-
-    @property
-    def posted(self) -> Ask:
-        """The same by POST."""
-        headers = (("Content-Type", asking.TYPE),)
-        return Ask(method="POST", target="/ocsp", headers=headers, body=self.leaf.request)
-
-    def serves(self) -> bool:
-        """Tell whether others are served."""
-        return {self.live.ask(ask)[0] for ask in (LIVE, self.quick, self.posted)} == {200}
 
 
 @pytest.fixture(scope="module")
 def running(
     authority_template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
-    home = Path(shutil.copytree(authority_template, tmp_path_factory.mktemp("worker") / "home"))
-    services = opened(home)
-    leaf = Authority(services, create_app(services)).issue()
-    with serving_here(Application(services), timeout_keep_alive=1) as live:
-        found = Running(live, services, leaf)
-        assert found.serves()
+    home = tmp_path_factory.mktemp("worker") / "home"
+    with running_on(Path(shutil.copytree(authority_template, home))) as found:
         yield found
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HEAD_SECONDS", "STALL_SECONDS", "WHOLE_SECONDS"):
-        monkeypatch.setattr(worker_protocol, name, WAITS)
-    monkeypatch.setattr(worker_protocol, "_LOOK", 0.05)
-
-
-def problem(answer: tuple[int, dict[str, str], bytes]) -> tuple[int, str]:
-    """Return status and code of a refusal after which the connection is closed."""
-    status, headers, body = answer
-    assert headers["content-type"] == "application/problem+json"
-    assert headers["connection"] == "close"
-    assert "date" in headers
-    return status, json.loads(body)["code"]
 
 
 # --- answers -------------------------------------------------------------------------------------
@@ -125,6 +71,14 @@ def with_more(ask: Ask, more: str) -> bytes:
     return Ask(
         method=ask.method, target=ask.target, headers=(*ask.headers, (name, value)), body=ask.body
     ).octets()
+
+
+def test_nothing_is_answered_after_the_last_request(running: Running) -> None:
+    for ask in (LIVE, running.quick, running.posted):
+        with running.live.connect() as connection:
+            connection.sendall(with_more(ask, "Connection: close\r\n") + ask.octets())
+            assert connection.answer()[0] == 200
+            assert connection.read(1) == b""
 
 
 def test_a_caller_of_http_1_0_gets_its_answer_and_the_end(running: Running) -> None:
@@ -278,135 +232,21 @@ def test_a_body_without_end_is_cut_off(running: Running, monkeypatch: pytest.Mon
             connection.sendall(bytes(99_000_000))
 
 
-# --- time ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "begun",
-    [
-        b"G",
-        b"GET /ocsp HTTP/1.1\r\nHost: x\r\nA",
-        b"POST /ocsp HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc",
-        b"POST /v1/certificates HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc",
-    ],
-)
-@pytest.mark.usefixtures("impatient")
-def test_who_stops_in_the_middle_is_told_so_and_closed(running: Running, begun: bytes) -> None:
-    with running.live.connect() as connection:
-        connection.sendall(begun)
-        assert problem(connection.answer()) == (408, "request_too_slow")
-        assert connection.is_closed()
-    assert running.serves()
-
-
-def trickle(connection: Talk) -> None:
-    for _ in range(500):
-        connection.sendall(b"x")
-        time.sleep(0.02)
-
-
-@pytest.mark.parametrize(
-    "begun",
-    [
-        b"GET /ocsp HTTP/1.1\r\nA: ",
-        b"POST /ocsp HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n",
-        b"POST /v1/certificates HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n",
-    ],
-)
-@pytest.mark.usefixtures("impatient")
-def test_who_trickles_is_closed_all_the_same(running: Running, begun: bytes) -> None:
-    started = time.monotonic()
-    with running.live.connect() as connection:
-        connection.sendall(begun)
-        with pytest.raises(ConnectionError):
-            trickle(connection)
-    assert time.monotonic() - started < 5
-
-
-@pytest.mark.usefixtures("impatient")
-def test_who_sends_nothing_is_closed_without_a_word(running: Running) -> None:
-    with running.live.connect() as connection:
-        assert connection.read(1) == b""
-    with running.live.connect() as connection:
-        connection.sendall(running.quick.octets())
-        connection.answer()
-        assert connection.read(1) == b""
-
-
-async def long_answer(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with more than any socket buffers."""
-    if scope["type"] == "lifespan":
-        await receive()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await send({"type": "lifespan.shutdown.complete"})
-        return
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    for _ in range(100):
-        await send({"type": "http.response.body", "body": bytes(1 << 20), "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
-
-
-@pytest.mark.usefixtures("impatient")
-def test_who_does_not_take_the_answer_is_cut_off() -> None:
-    with serving_here(long_answer) as live, live.connect() as connection:
-        connection.sendall(LIVE.octets())
-        time.sleep(5 * WAITS)
-        assert not live.server.server_state.connections
-        assert connection.is_closed()
-
-
-@pytest.mark.usefixtures("impatient")
-def test_time_that_we_take_is_not_the_callers(running: Running) -> None:
-    store = running.services.deployment.store
-    leaf = Authority(running.services, create_app(running.services)).issue()
-    with running.live.connect() as connection:
-        with store.write():  # the first answer to a question is stored, and waits for this
-            asked = Ask(method="POST", target="/ocsp", body=leaf.request)
-            connection.sendall(asked.octets())
-            time.sleep(5 * WAITS)
-        status, _, body = connection.answer()
-    assert (status, asking.read(body).status) == (200, "good")
-
-
-def test_what_waits_for_the_database_holds_up_no_answer_from_memory(running: Running) -> None:
-    authority = Authority(running.services, create_app(running.services))
-    waiting = [
-        Ask(method="POST", target="/ocsp", body=authority.issue().request)
-        for _ in range(2 * THREADS)
-    ]
-    connections = [running.live.connect() for _ in waiting]
-    with running.services.deployment.store.write():
-        for ask, connection in zip(waiting, connections, strict=True):
-            connection.sendall(ask.octets())
-        time.sleep(0.1)
-        begun = time.monotonic()
-        for _ in range(20):
-            assert running.live.ask(running.quick)[0] == 200
-            assert running.live.ask(running.posted)[0] == 200
-        assert time.monotonic() - begun < 1
-    for connection in connections:
-        with connection:
-            assert connection.answer()[0] == 200
-
-
 # --- the end -------------------------------------------------------------------------------------
 
 
 def test_at_a_stop_what_has_begun_is_answered_and_what_is_idle_closed(
     authority_home: Path,
 ) -> None:
-    services = opened(authority_home)
-    leaf = Authority(services, create_app(services)).issue()
-    octets = Ask(method="POST", target="/ocsp", body=leaf.request).octets()
-    with serving_here(Application(services)) as live:
-        idle, begun = live.connect(), live.connect()
+    with running_on(authority_home) as running:
+        octets = posted(running.issue()).octets()
+        idle, begun = running.live.connect(), running.live.connect()
         with idle, begun:
             idle.sendall(octets)
             assert idle.answer()[0] == 200
             begun.sendall(octets[:-5])
             time.sleep(0.1)
-            live.server.should_exit = True
+            running.live.server.should_exit = True
             assert idle.is_closed()
             begun.sendall(octets[-5:])
             status, headers, _ = begun.answer()

@@ -1,0 +1,50 @@
+"""The benchmarks' seeded home is one that the service itself could have made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pki.pkix.certificate import load
+from pki.status import crls
+from scripts.bench import homes, seed
+from tests.web import asking
+
+ISSUED, REVOKED, REAL = 3000, 300, 20
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("seed") / "home"
+    homes.make(home)
+    with homes.opened(home) as services:
+        seed.seed(services, ISSUED, REVOKED, REAL)
+    return home
+
+
+def test_what_was_loaded_is_answered_like_what_was_issued(home: Path) -> None:
+    with homes.opened(home) as services:
+        issuer = homes.issuer(services)
+        authority = load(issuer.certificate)
+        with services.deployment.store.read() as tx:
+            assert tx.certificates.count(issuer.issuer_id) == ISSUED + REAL + 1  # its responder
+            records = tx.certificates.search(issuer_id=issuer.issuer_id, limit=500)
+            keys = [(r.issuer_id, r.serial) for r in records]
+            revoked = tx.certificates.revocations(keys)
+        for record, request in zip(records, homes.requests_for(services, records), strict=True):
+            expected = "revoked" if (record.issuer_id, record.serial) in revoked else "good"
+            assert asking.read(services.answers.respond(request).der).status == expected
+        assert 10 < len(revoked) < 150
+        for record in records[:20]:
+            certificate = load(record.der)
+            assert certificate.serial == record.serial.as_int
+            certificate.x509.verify_directly_issued_by(authority.x509)
+            assert record.common_name in certificate.common_names
+
+
+def test_the_crl_lists_what_was_revoked(home: Path) -> None:
+    with homes.opened(home) as services:
+        policy = services.settings.status
+        record = crls.publish(services.deployment, homes.ACTOR, homes.issuer(services), 0, policy)
+        assert record.entries == REVOKED + REAL // 10

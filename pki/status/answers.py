@@ -101,8 +101,8 @@ class Answers:
             parsed = ocsp.parse_request(request)
         except ocsp.OcspError as error:
             return Reply(der=ocsp.error_response(error.status))
-        if not fresh:
-            return _TRY_LATER
+        if not fresh or not self._view.database_answers():
+            return _TRY_LATER  # the view may still be young: do not wait for a silent database
         try:
             return self._answer(request, parsed, now)
         except PkiError:

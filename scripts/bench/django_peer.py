@@ -2,7 +2,8 @@
 django-ca's OCSP view with its answer cache filled, under gunicorn as its service file has it.
 
 It runs in a virtual environment of its own: `python3 -m venv VENV; VENV/bin/pip install
-"django-ca[api]" celery gunicorn`. (Without Celery, its command `generate_ocsp_keys` fails in 3.2.)
+"django-ca[api]" celery gunicorn "psycopg[binary]"`. (Without Celery, its command
+`generate_ocsp_keys` fails in 3.2.) Its documentation wants PostgreSQL; without one it gets SQLite.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ certificates than that, an answer was measured at 380 µs in place of 1000.
 _SETTINGS: Final = """\
 import os
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 HERE = Path(__file__).resolve().parent.parent
 SECRET_KEY = "x" * 60
 ALLOWED_HOSTS = ["*"]
@@ -37,6 +39,11 @@ DATABASES = {"default": {
     "ENGINE": "django.db.backends.sqlite3", "NAME": str(HERE / "db.sqlite3"), "CONN_MAX_AGE": 600,
     "OPTIONS": {"timeout": 20, "init_command": "PRAGMA journal_mode=WAL;"}}}
 FILES = "django.core.files.storage.FileSystemStorage"
+if os.environ.get("DATABASE"):
+    address = urlsplit(os.environ["DATABASE"])
+    DATABASES["default"] = {
+        "ENGINE": "django.db.backends.postgresql", "NAME": address.path[1:],
+        "USER": address.username, "HOST": parse_qs(address.query)["host"][0], "CONN_MAX_AGE": 600}
 STORAGES = {"default": {"BACKEND": FILES}, "staticfiles": {"BACKEND": FILES},
             "django-ca": {"BACKEND": FILES, "OPTIONS": {"location": str(HERE / "files")}}}
 CA_DEFAULT_HOSTNAME = "127.0.0.1"
@@ -82,10 +89,12 @@ print(ca.serial)
 
 
 @contextmanager
-def cached(environment: Path, folder: Path) -> Iterator[tuple[Server, list[bytes]]]:
+def cached(
+    environment: Path, folder: Path, database_url: str
+) -> Iterator[tuple[Server, list[bytes]]]:
     """Set django-ca up, fill its cache, and run it; give its requests too."""
     home = folder / "django"
-    serial = _set_up(environment.absolute(), home)
+    serial = _set_up(environment.absolute(), home, database_url)
     path = f"/django_ca/ocsp/{serial}/cert/"
     asked = [load.post(path, file.read_bytes()) for file in sorted(home.glob("*.req"))]
     port = free_port()
@@ -95,18 +104,18 @@ def cached(environment: Path, folder: Path) -> Iterator[tuple[Server, list[bytes
         command,
         port,
         home / "log",
-        environment=_variables(home),
+        environment=_variables(home, database_url),
         directory=home,
     ) as server:
         yield server, asked
 
 
-def _variables(home: Path, *, cached: bool = True) -> dict[str, str]:
+def _variables(home: Path, database_url: str, *, cached: bool = True) -> dict[str, str]:
     settings = {"DJANGO_SETTINGS_MODULE": "project.settings", "PYTHONPATH": str(home)}
-    return settings | ({"CACHED": "yes"} if cached else {})
+    return settings | {"DATABASE": database_url} | ({"CACHED": "yes"} if cached else {})
 
 
-def _set_up(environment: Path, home: Path) -> str:
+def _set_up(environment: Path, home: Path, database_url: str) -> str:
     project = home / "project"
     project.mkdir(parents=True)
     (home / "files").mkdir()
@@ -121,7 +130,7 @@ def _set_up(environment: Path, home: Path) -> str:
             cwd=home,
             capture_output=True,
             text=True,
-            env={**os.environ, **_variables(home, cached=cached)},
+            env={**os.environ, **_variables(home, database_url, cached=cached)},
             check=False,
         )
         if done.returncode:

@@ -2,7 +2,8 @@
 """
 What an OCSP answer costs, ours and others', in one run.
 
-usage: ocsp.py [--certificates N] [--rounds R] [--seconds S] [--django-venv VENV] [--check]
+usage: ocsp.py [--certificates N] [--rounds R] [--seconds S] [--check]
+               [--django-venv VENV [--postgres DIR]]
        ocsp.py --home HOME [--home HOME ...] [--postgres DIR ...] [--rounds R] [--seconds S]
 
 Without --home, a throw-away installation issues N certificates as the service always does, and one
@@ -10,7 +11,8 @@ worker of our gunicorn answers about them: stored answers by POST and GET, and a
 demand because of a nonce. In the same run, alternated, the same questions go to `openssl ocsp`
 (with our signer's key), the same answers lie as files under nginx (the ceiling) and in
 `cfssl ocspserve`; with --django-venv, django-ca answers about certificates of its own from its
-cache. What is not installed is named and left out. --check exits 1 where a bar is missed.
+cache, over a PostgreSQL that is made in DIR with --postgres. What is not installed is named and
+left out. --check exits 1 where a bar is missed.
 
 With --home, homes made by seed.py are compared: time to the first *ready*, memory of a worker, the
 CRL built from the database, and answers about 1000 random certificates: asked for the first time,
@@ -20,18 +22,23 @@ a PostgreSQL.
 CPU is user and system time of all processes of a server, per answer; the client's is not in it, nor
 is PostgreSQL's. Medians over the rounds. Times to answer mean little while others use the machine.
 
-What was learnt (Python 3.11, cryptography 50, two shared cores):
+What was learnt (Python 3.11, cryptography 50, two shared cores; all four peers could be run):
 
-* An event loop with uvicorn's usual path costs 28 µs before a single line of ours runs, gunicorn's
-  own asgi worker 38 to 56, gthread 110 and more; nginx takes 11. So a stored answer is given where
-  the request was parsed (`web.worker_protocol`), at 14 µs of Python and 7 µs of socket.
-* The usual WSGI adapter (a2wsgi) hops between threads for every piece: 435 µs with an empty Flask
-  view, against 159 for one hop (`web.bridge`) and 257 for gthread.
-* A status read from SQLite costs 200 µs through SQLAlchemy, ten signatures' worth; what was read
-  about a certificate is therefore remembered until the change log tells of a change.
-* `email.utils` takes 15 µs for the four dates of a cacheable answer.
-* A neighbour on the same core makes Python twice as dear and nginx a tenth: compare ratios of one
-  run only, and expect them to be worse on a busy machine.
+* An event loop with uvicorn's usual path costs 28 µs before a line of ours runs, gunicorn's own
+  asgi worker 38 to 56, gthread 110 and more; nginx takes 11 in all. So a stored answer is given
+  where the request was parsed (`web.worker_protocol`): 12 to 14 µs of Python, the rest is the
+  socket's.
+* The usual WSGI adapter (a2wsgi) hops between threads for every piece: 435 to 785 µs around an
+  empty Flask view, against 160 for one hop (`web.bridge`) and 257 to 493 for gthread.
+* What the store says of one certificate costs 200 µs through SQLAlchemy on SQLite, nine signatures'
+  worth; it is therefore remembered until the change log tells of a change (`pki.status.facts`).
+* `email.utils` takes 15 µs for the dates of a cacheable answer, `secrets.token_hex` a system call.
+* Reading a request with a nonce and writing its answer take half a signature; both are done once
+  for all that differ in the nonce only (`pki.status.openings`, `pki.status.templates`).
+* Between system calls Python runs 1.5 times as long as in a loop, a signature 1.2 times; with a
+  neighbour on the core more, while nginx hardly notices: compare ratios of one run only.
+* With 1,000,000 certificates in SQLite or PostgreSQL everything costs what it does with 1,000, and
+  a worker has 57 MiB; answers that are first asked for are bound by the database's commits.
 """
 
 from __future__ import annotations
@@ -132,7 +139,9 @@ def _against_peers(given: argparse.Namespace) -> dict[str, Measured]:
         records = homes.issue_really(services, given.certificates)
         cases = dict(_cases(stack, services, records, folder))
         if given.django_venv:
-            server, asked = stack.enter_context(django_peer.cached(given.django_venv, folder))
+            url = stack.enter_context(homes.postgres(next(iter(given.postgres), None)))
+            peer = django_peer.cached(given.django_venv, folder, url)
+            server, asked = stack.enter_context(peer)
             cases[DJANGO] = Case(server=server, requests=asked)
         found = _alternate(cases, given.rounds, given.seconds)
     _show(found)

@@ -70,7 +70,6 @@ THIRD_PARTY: dict[str, set[str]] = {
         "uvicorn",
         "uvicorn_worker",
         "httptools",
-        "a2wsgi",
     },
 }
 VERB_THIRD_PARTY = {"cryptography"}

@@ -79,7 +79,7 @@ def test_a_body_that_breaks_the_interface_is_refused_with_its_code(
         ("-----BEGIN CERTIFICATE-----", "unreadable"),
         ("-----BEGIN CERTIFICATE-----\n????\n-----END CERTIFICATE-----", "unreadable"),
         ("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", "unreadable"),
-        ("-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----", "unreadable"),
+        ("-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----", "unreadable"),
         ("ﬁ\u0000\n\t", "unreadable"),
         ([], "unreadable"),
         ([""], "unreadable"),

@@ -97,11 +97,6 @@ def serving(home: Path, database_url: str | None, *words: str) -> Iterator[Runni
             process.wait(30)
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("service") / "home"
-
-
 def _issue(service: Running, emaid: str) -> Any:
     status, body = service.post("/v1/certificates", {"profile": "contract", "emaid": emaid}, "emsp")
     assert status == 201, body
@@ -174,7 +169,8 @@ def test_the_main_job_from_end_to_end(
         _sub_ca(service)
 
 
-def test_serve_tells_its_users_what_to_do_and_keeps_what_exists(home: Path) -> None:
+def test_serve_tells_its_users_what_to_do_and_keeps_what_exists(tmp_path: Path) -> None:
+    home = tmp_path / "home"
     with serving(home, None) as first:
         assert "36 made now" in first.output
         for call in ("/v1/certificates", "/ocpp/2.0.1/Authorize", "demo token", "Stop with"):
@@ -197,8 +193,8 @@ def test_two_homes_run_side_by_side(tmp_path: Path) -> None:
         assert answer["certificateStatus"] == "CertChainError"
 
 
-def test_hostile_requests_do_not_stop_the_service(home: Path) -> None:
-    with serving(home, None) as service:
+def test_hostile_requests_do_not_stop_the_service(tmp_path: Path) -> None:
+    with serving(tmp_path / "home", None) as service:
         big = b'{"certificateChain": "' + b"A" * 10_000_000 + b'"}'
         try:
             status, _ = service.post("/v1/contracts/validate", big)

@@ -250,4 +250,6 @@ def authenticate(deployment: Deployment, token: str) -> Principal:
     known = client is not None and hmac.compare_digest(client.token_hash, wanted)
     if client is None or not known or client.disabled_at is not None:
         raise Unauthenticated("token_invalid", "The bearer token is not valid.")
-    return Principal(name=client.client_id, role=client.role, parties=client.parties)
+    return Principal(
+        name=client.client_id, role=client.role, parties=client.parties, pki=client.pki
+    )

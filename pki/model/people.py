@@ -29,11 +29,13 @@ class Principal:
     Attributes:
         name: `clientId`, or `cli:<user>` for whoever holds the home directory.
         parties: canonical identifiers the caller may act for (operator, provider ids, WMIs).
+        pki: of an eMSP: its own PKI makes its contracts, or ours does; None: as it likes.
     """
 
     name: str
     role: Role
     parties: tuple[str, ...] = ()
+    pki: Literal["own", "hosted"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

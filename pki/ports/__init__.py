@@ -8,10 +8,11 @@ A transaction is one consistent read, or one all-or-nothing write. Every method 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pki.clock import Clock
+from pki.model import Budget
 from pki.pkix.suites import PublicKey, Suite
 from pki.ports.aggregates import (
     AuditLog,
@@ -23,6 +24,7 @@ from pki.ports.aggregates import (
     Issuers,
     TrustStore,
 )
+from pki.ports.provisioning import Outbox, Pools
 from pki.ports.status import (
     EvidenceStore,
     Leases,
@@ -55,6 +57,10 @@ class Transaction(Protocol):
     def leases(self) -> Leases: ...
     @property
     def evidence(self) -> EvidenceStore: ...
+    @property
+    def pools(self) -> Pools: ...
+    @property
+    def outbox(self) -> Outbox: ...
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation (`mode`, `created_at`), or None."""
@@ -109,6 +115,7 @@ class Deployment:
     Attributes:
         public_url: address of this service as relying parties reach it, without a trailing slash.
         demo: demo mode: private keys may be handed out and demo keys used.
+        budget: how long the answer to an installation may be.
     """
 
     store: Store
@@ -116,6 +123,7 @@ class Deployment:
     clock: Clock
     public_url: str
     demo: bool
+    budget: Budget = field(default_factory=Budget)
 
 
 __all__ = [
@@ -130,6 +138,8 @@ __all__ = [
     "Issuers",
     "Keys",
     "Leases",
+    "Outbox",
+    "Pools",
     "Signer",
     "StatusStore",
     "Store",

@@ -15,6 +15,8 @@ from pki.store.evidence import EvidenceRows
 from pki.store.intents import IntentRows
 from pki.store.issuers import IssuerRows
 from pki.store.leases import LeaseRows
+from pki.store.outbox import OutboxRows
+from pki.store.pools import PoolRows
 from pki.store.schema import settings
 from pki.store.session import Insert, Session, Upsert
 from pki.store.status import StatusRows
@@ -45,6 +47,8 @@ class Unit:
         "intents",
         "issuers",
         "leases",
+        "outbox",
+        "pools",
         "status",
         "trust",
     )
@@ -62,6 +66,8 @@ class Unit:
         self.status = StatusRows(session)
         self.leases = LeaseRows(session)
         self.evidence = EvidenceRows(session)
+        self.pools = PoolRows(session)
+        self.outbox = OutboxRows(session)
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation, or None."""

@@ -6,13 +6,15 @@ from pathlib import Path
 
 from sqlalchemy import event
 
-from pki.ids import Edition, Fingerprint, SerialNumber
+from pki.ids import Edition, Fingerprint, Pcid, SerialNumber
+from pki.pkix.suites import Suite
 from pki.store.db import Database
 from tests.databases import sqlite_url
 from tests.store import samples
 from tests.store.samples import DE8AA
 
 SERIAL = SerialNumber.from_int(1)
+CAR = Pcid(value="WMIV1234567890ABCD")
 
 
 def test_no_look_up_scans_a_table(tmp_path: Path) -> None:
@@ -76,3 +78,12 @@ def _look_everything_up(store: Database) -> None:
         tx.decisions.get("d1")
         list(tx.audit.entries("admin"))
         tx.audit.chains()
+        tx.pools.chain(CAR, Suite.P256)
+        tx.pools.chains(CAR)
+        tx.pools.search_chains(wmis=("WMI",), after="WMIV", limit=5)
+        tx.pools.bundle("b")
+        tx.pools.bundles(CAR)
+        tx.pools.bundles_of("c")
+        tx.pools.search_bundles(accounts=(DE8AA,), after="b", limit=5)
+        tx.pools.default_contract(CAR)
+        tx.outbox.get("e")

@@ -44,6 +44,8 @@ class Settings:
         approvals_required: 0 until two-person control is built; any other value is refused.
         passphrase_file: passphrase of the key files; required in production mode.
         keep_decisions: receipts older than that are pruned.
+        base64url_hash_data: iso15118CertificateHashData of OCPP may also come as one deployed
+            station stack writes them: base64url hashes, decimal serial number.
     """
 
     home: Path
@@ -58,6 +60,7 @@ class Settings:
     status: StatusPolicy = field(default_factory=StatusPolicy)
     outbound: OutboundPolicy = field(default_factory=OutboundPolicy)
     keep_decisions: dt.timedelta = dt.timedelta(days=400)
+    base64url_hash_data: bool = False
 
     @property
     def demo(self) -> bool:
@@ -72,6 +75,7 @@ _KEYS: Final[Mapping[str, type]] = {
     "approvals.required": int,
     "keys.passphrase_file": str,
     "decisions.keep_days": int,
+    "ocpp.base64url_hash_data": bool,
     "outbound.allowed_networks": list,
     "status.ocsp_hours": int,
     "status.max_age": int,
@@ -179,6 +183,7 @@ def _settings(home: Path, values: Mapping[str, object], faults: list[str]) -> Se
         keep_decisions=dt.timedelta(
             days=_number(values, "decisions.keep_days", 400, 1, 36_500, faults)
         ),
+        base64url_hash_data=bool(values.get("ocpp.base64url_hash_data", False)),
     )
 
 
@@ -237,6 +242,9 @@ def to_toml(settings: Settings) -> str:
         "",
         "[decisions]",
         f"keep_days = {settings.keep_decisions.days}",
+        "",
+        "[ocpp]",
+        f"base64url_hash_data = {str(settings.base64url_hash_data).lower()}",
         "",
         "[outbound]",
         f"allowed_networks = [{', '.join(_quoted(str(n)) for n in settings.outbound.allowed)}]",

@@ -14,6 +14,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from pki import contracts, foreign, parties, trust, validate
 from pki.clock import FixedClock
@@ -41,6 +42,7 @@ from pki.revoke import release, revoke
 from pki.services import Services
 from pki.status import crls
 from pki.status.ask import Told, certificate_status
+from tests.conformance import makers
 from tests.homes import ADMIN, EMAID, MO_BRANCH, demo_plans, make_home, opened
 
 LOOPBACK = OutboundPolicy(allowed=(ip_network("127.0.0.0/8"),), seconds=5.0)
@@ -259,6 +261,35 @@ def test_an_old_crl_played_back_is_not_used(two: Two) -> None:
         reply.act = _send(old)
         assert _fetch(two, dt.timedelta(hours=2)) == 0
     assert two.fault() is Fault.REVOKED
+
+
+@pytest.mark.parametrize("key_ids", [True, False])
+def test_i8_a_crl_speaks_for_its_own_ca_and_not_for_another_one_of_that_name(
+    small: Services,
+    key_ids: bool,  # noqa: FBT001 - a table
+) -> None:
+    here = replace(small.deployment, clock=FixedClock(makers.NOW))
+    root = makers.ca("Root")
+    first, second = (makers.ca("Sub", root, path_length=0, key_ids=key_ids) for _ in range(2))
+    basic = (x509.BasicConstraints(ca=False, path_length=None), True)
+    limits: makers.Extensions = (basic, (makers.usage("digital_signature"), True))
+    leaf = makers.leaf(EMAID, second, extra=limits)
+    trust.add(here, ADMIN, root.certificate.der, Domain.MO)
+    contracts.add(here, ADMIN, EMAID)
+
+    def fault(*presented: makers.Held) -> Fault | None:
+        check = ContractCheck(chain=tuple(held.certificate.der for held in presented))
+        verdict = validate.validate(here, ADMIN, check).verdict
+        return verdict.fault if isinstance(verdict, Rejected) else None
+
+    for issuer in (root, first):
+        foreign.store_crl(here, issuer.certificate, makers.crl_der(issuer))
+    assert fault(leaf, first, second) is Fault.STATUS_MISSING
+    foreign.store_crl(here, second.certificate, makers.crl_der(second))
+    assert fault(leaf, first, second) is None
+    revoked = makers.crl_der(second, leaf.certificate, extra=((x509.CRLNumber(2), False),))
+    foreign.store_crl(here, second.certificate, revoked)
+    assert fault(leaf, first, second) is Fault.REVOKED
 
 
 def _stall(handler: http.server.BaseHTTPRequestHandler) -> None:

@@ -29,6 +29,18 @@ def test_defaults_need_no_file(tmp_path: Path) -> None:
     assert settings.approvals_required == 0
 
 
+def test_the_variant_of_hash_data_is_off_unless_switched_on(tmp_path: Path) -> None:
+    assert load({}, tmp_path).base64url_hash_data is False
+    (tmp_path / FILE_NAME).write_text("[ocpp]\nbase64url_hash_data = true\n", "utf-8")
+    settings = load({}, tmp_path)
+    assert settings.base64url_hash_data is True
+    (tmp_path / FILE_NAME).write_text(to_toml(settings), "utf-8")
+    assert load({}, tmp_path).base64url_hash_data is True
+    assert _faults(tmp_path, "[ocpp]\nbase64url_hash_data = 1\n") == [
+        "ocpp.base64url_hash_data is no bool"
+    ]
+
+
 def test_the_home_comes_from_the_environment(tmp_path: Path) -> None:
     assert load({"PNC_HOME": str(tmp_path)}).home == tmp_path
 

@@ -38,9 +38,13 @@ def create_app(services: Services, metrics: Metrics | None = None) -> Flask:
     metrics = metrics or Metrics()
     problems.register(app)
     _watch(app, metrics)
-    for module in (api, ocpp, ops):
+    for module in (api, ops):
         app.register_blueprint(module.blueprint(services.deployment, metrics))
-    app.register_blueprint(ocpp_status.blueprint(services.deployment, services.answers))
+    variant = services.settings.base64url_hash_data
+    app.register_blueprint(ocpp.blueprint(services.deployment, metrics, variant=variant))
+    app.register_blueprint(
+        ocpp_status.blueprint(services.deployment, services.answers, variant=variant)
+    )
     pages = StatusPages(
         services.deployment,
         services.answers,

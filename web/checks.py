@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from flask import Request
@@ -31,6 +33,8 @@ _HASH_DATA: Final = frozenset(
     ("hashAlgorithm", "issuerNameHash", "issuerKeyHash", "serialNumber", "responderURL"),
 )
 _HASH_OCTETS: Final = {"SHA256": 32, "SHA384": 48, "SHA512": 64}
+_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+={0,2}", re.ASCII)
+_DECIMAL: Final = re.compile(r"[0-9]{1,49}", re.ASCII)  # 20 octets
 
 Presented = tuple[tuple[bytes, ...] | None, str | None]
 """DER as presented (or None), and why it could not be taken apart (or None)."""
@@ -66,9 +70,14 @@ def contract_check_from_v1(body: dict[str, object]) -> ContractCheck:
     return check
 
 
-def contract_check_from_ocpp(body: dict[str, Any], request: Request) -> ContractCheck:
+def contract_check_from_ocpp(
+    body: dict[str, Any], request: Request, *, variant: bool = False
+) -> ContractCheck:
     """
     Read an AuthorizeRequest that its schema has passed, and where the car stands.
+
+    Args:
+        variant: as in `hash_data`.
 
     Raises:
         BadInput: `invalid_header`.
@@ -77,7 +86,8 @@ def contract_check_from_ocpp(body: dict[str, Any], request: Request) -> Contract
     chain, unreadable = _nothing() if certificate is None else _from_pem(certificate)
     hash_data: tuple[HashData, ...] = ()
     if chain is None and unreadable is None:  # when both come, the chain decides
-        hash_data, unreadable = _hash_data_ocpp(body.get("iso15118CertificateHashData", []))
+        items = body.get("iso15118CertificateHashData", [])
+        hash_data, unreadable = _hash_data_ocpp(items, variant=variant)
     return ContractCheck(
         chain=chain,
         unreadable=unreadable,
@@ -156,24 +166,40 @@ def _hash_data_entry(item: object, where: str) -> HashData:
     return value
 
 
-def _hash_data_ocpp(items: list[dict[str, Any]]) -> tuple[tuple[HashData, ...], str | None]:
+def _hash_data_ocpp(
+    items: list[dict[str, Any]], *, variant: bool
+) -> tuple[tuple[HashData, ...], str | None]:
     """Return the hash data; what is no hash names no certificate, which is a verdict."""
-    values = [hash_data(item) for item in items]
+    values = [hash_data(item, variant=variant) for item in items]
     known = tuple(value for value in values if value is not None)
     if len(known) < len(values):
         return (), f"{Fault.HASH_DATA_UNKNOWN}: they are not hexadecimal hashes of their algorithm"
     return known, None
 
 
-def hash_data(item: dict[str, Any]) -> HashData | None:
-    """Return the hash data of OCPP or of our own API, or None where they can name nothing."""
+def hash_data(item: dict[str, Any], *, variant: bool = False) -> HashData | None:
+    """
+    Return the hash data of OCPP or of our own API, or None where they can name nothing.
+
+    Args:
+        variant: what is not hexadecimal is read as one deployed station stack writes it: hashes in
+            base64url, the serial number in decimal (`ocpp.base64url_hash_data`). No hash can be
+            read both ways, since its length differs; so neither can the serial number beside it.
+    """
+    found = _read(item, _hex, SerialNumber.parse)
+    return _read(item, _base64url, _decimal) if found is None and variant else found
+
+
+def _read(
+    item: dict[str, Any], hashed: Callable[[str], bytes], number: Callable[[str], SerialNumber]
+) -> HashData | None:
     algorithm = item["hashAlgorithm"]
     octets = _HASH_OCTETS.get(algorithm)
-    name_hash, key_hash = _hex(item["issuerNameHash"]), _hex(item["issuerKeyHash"])
+    name_hash, key_hash = hashed(item["issuerNameHash"]), hashed(item["issuerKeyHash"])
     if octets is None or {len(name_hash), len(key_hash)} != {octets}:
         return None
     try:
-        serial = SerialNumber.parse(item["serialNumber"])
+        serial = number(item["serialNumber"])
     except BadInput:
         return None
     return HashData(
@@ -190,6 +216,23 @@ def _hex(text: str) -> bytes:
         return binascii.unhexlify(text)
     except (binascii.Error, ValueError):
         return b""
+
+
+def _base64url(text: str) -> bytes:
+    """Return the octets of base64url with or without padding, or none of them."""
+    if not _BASE64URL.fullmatch(text):
+        return b""
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except binascii.Error:
+        return b""
+
+
+def _decimal(text: str) -> SerialNumber:
+    """Return a serial number in decimal. Raises BadInput."""
+    if not _DECIMAL.fullmatch(text):
+        raise _invalid("A serial number is not decimal.")
+    return SerialNumber.from_int(int(text))
 
 
 def _invalid(message: str) -> BadInput:

@@ -131,13 +131,14 @@ class Ocpp:
 
     deployment: Deployment
     metrics: Metrics
+    variant: bool
 
     def authorize(self, version: str) -> Response:
         """Decide whether a contract may charge; 200 for both outcomes."""
         principal = auth.principal(self.deployment)
         body = json_object(request, MAX_OCPP_BODY)
         check_request(version, "Authorize", body)
-        check = contract_check_from_ocpp(body, request)
+        check = contract_check_from_ocpp(body, request, variant=self.variant)
         decision = validate(self.deployment, principal, check, action=Action.AUTHORIZE)
         note_decision(decision)
         answer = valid_answer(version, "Authorize", to_ocpp(decision.verdict), decision.decision_id)
@@ -145,10 +146,15 @@ class Ocpp:
         return answer
 
 
-def blueprint(deployment: Deployment, metrics: Metrics) -> Blueprint:
-    """Return the routes."""
+def blueprint(deployment: Deployment, metrics: Metrics, *, variant: bool = False) -> Blueprint:
+    """
+    Return the routes.
+
+    Args:
+        variant: `ocpp.base64url_hash_data` of the settings.
+    """
     routes = Blueprint("ocpp", __name__)
-    handlers = Ocpp(deployment, metrics)
+    handlers = Ocpp(deployment, metrics, variant)
     for version in VERSIONS:
         add_action(routes, version, "Authorize", handlers.authorize)
     return routes

@@ -64,11 +64,12 @@ class OcppStatus:
 
     deployment: Deployment
     answers: Answers
+    variant: bool
 
     def certificate_status(self, version: str) -> Response:
         """Return our OCSP answer, or say why there is none."""
         principal, body = self._asked(version, SINGLE)
-        item = hash_data(body["ocspRequestData"])
+        item = hash_data(body["ocspRequestData"], variant=self.variant)
         told = certificate_status(self.deployment, self.answers, principal, item)
         answer = single_answer(told, longest_result(version), readable=item is not None)
         return valid_answer(version, SINGLE, answer, SINGLE)
@@ -87,7 +88,8 @@ class OcppStatus:
 
     def _one(self, principal: Principal, asked: dict[str, Any]) -> dict[str, Any]:
         named = asked["certificateHashData"]
-        told = certificate_status(self.deployment, self.answers, principal, hash_data(named))
+        item = hash_data(named, variant=self.variant)
+        told = certificate_status(self.deployment, self.answers, principal, item)
         now = self.deployment.clock.now()
         return {
             "certificateHashData": named,
@@ -97,10 +99,15 @@ class OcppStatus:
         }
 
 
-def blueprint(deployment: Deployment, answers: Answers) -> Blueprint:
-    """Return the routes."""
+def blueprint(deployment: Deployment, answers: Answers, *, variant: bool = False) -> Blueprint:
+    """
+    Return the routes.
+
+    Args:
+        variant: `ocpp.base64url_hash_data` of the settings.
+    """
     routes = Blueprint("ocpp_status", __name__)
-    handlers = OcppStatus(deployment, answers)
+    handlers = OcppStatus(deployment, answers, variant)
     for version in VERSIONS:
         add_action(routes, version, SINGLE, handlers.certificate_status)
     for version in CHAIN_VERSIONS:

@@ -58,7 +58,9 @@ _HTTP: Final[Mapping[int, tuple[str, str, str | None]]] = {
 }
 """Code, detail and hint for what never reaches a verb."""
 
-_FORMATION: Final = frozenset(("json_invalid", "body_not_object", "json_too_deep"))
+_FORMATION: Final = frozenset(
+    ("json_invalid", "body_not_object", "json_too_deep", "json_name_repeated")
+)
 _OCPP_CODES: Final[Mapping[int, str]] = {
     400: "PropertyConstraintViolation",
     401: "SecurityError",

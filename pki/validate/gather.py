@@ -128,17 +128,33 @@ def _foreign_statuses(
     Return what fetched evidence says of the presented certificates.
 
     Evidence is kept under the identity of an issuer that an administrator configured, so a twin of
-    that issuer finds none.
+    that issuer finds none. Where two CAs of one name could be meant, both must answer.
     """
-    issuers = (*chain.certificates[1:], *(anchor.certificate for anchor in trust.anchors))
+    issuers = (
+        *chain.certificates[1:],
+        *(anchor.certificate for anchor in trust.anchors),
+        *(own.certificate for own in trust.pool),
+    )
     found: dict[Fingerprint, CertificateStatus] = {}
     for certificate in chain.certificates:
-        for issuer in issuers:
-            if issuer.normal_subject == certificate.normal_issuer:
-                status = _foreign_status(tx, identity(issuer), f"{certificate.serial:x}", now)
-                if status is not None:
-                    found[certificate.fingerprint] = status
+        serial = f"{certificate.serial:x}"
+        told = [_foreign_status(tx, who, serial, now) for who in _meant(certificate, issuers)]
+        known = [status for status in told if status is not None]
+        revoked = [status for status in known if status.status is Status.REVOKED]
+        if revoked or (known and len(known) == len(told)):
+            found[certificate.fingerprint] = (revoked or known)[0]
     return found
+
+
+def _meant(certificate: Certificate, issuers: tuple[Certificate, ...]) -> frozenset[bytes]:
+    """
+    Return the identities of the CAs that could have issued a certificate.
+
+    The key identifier is the word of whoever signed it, so it decides where it fits.
+    """
+    named = [c for c in issuers if c.normal_subject == certificate.normal_issuer]
+    exact = [c for c in named if c.key_id is not None and c.key_id == certificate.authority_key_id]
+    return frozenset(identity(issuer) for issuer in exact or named)
 
 
 def _foreign_status(

@@ -38,6 +38,17 @@ class Action(StrEnum):
     KEEP_TRUST = "keep_trust"
     KEEP_CLIENTS = "keep_clients"
     KEEP_HIERARCHY = "keep_hierarchy"
+    READ_ROOTS = "read_roots"
+    KEEP_VEHICLES = "keep_vehicles"
+    READ_VEHICLES = "read_vehicles"
+    READ_CPS = "read_cps"
+    SIGN_BUNDLE = "sign_bundle"
+    GENERATE_BUNDLE = "generate_bundle"
+    STORE_BUNDLE = "store_bundle"
+    READ_BUNDLES = "read_bundles"
+    KEEP_BUNDLES = "keep_bundles"
+    READ_OWN_CAR = "read_own_car"
+    INSTALL = "install"
     READ_AUDIT = "read_audit"
     READ_METRICS = "read_metrics"
 
@@ -59,6 +70,18 @@ GRANTS: Final[Mapping[Action, frozenset[Role]]] = {
     Action.KEEP_TRUST: frozenset(),
     Action.KEEP_CLIENTS: frozenset(),
     Action.KEEP_HIERARCHY: frozenset(),
+    # the access matrix of the pools; what is written of roots and CPS is the operator's alone
+    Action.READ_ROOTS: _SUBSCRIBERS | {Role.AUDITOR},
+    Action.KEEP_VEHICLES: frozenset((Role.OEM,)),
+    Action.READ_VEHICLES: frozenset((Role.OEM, Role.EMSP, Role.CPS)),
+    Action.READ_CPS: _SUBSCRIBERS | {Role.AUDITOR},
+    Action.SIGN_BUNDLE: frozenset((Role.EMSP,)),
+    Action.GENERATE_BUNDLE: frozenset((Role.EMSP,)),
+    Action.STORE_BUNDLE: frozenset((Role.CPS, Role.EMSP)),
+    Action.READ_BUNDLES: frozenset((Role.EMSP,)),
+    Action.KEEP_BUNDLES: frozenset((Role.EMSP,)),
+    Action.READ_OWN_CAR: frozenset((Role.OEM,)),
+    Action.INSTALL: frozenset((Role.CPO, Role.OEM)),
     Action.READ_AUDIT: frozenset((Role.AUDITOR,)),
     Action.READ_METRICS: frozenset((Role.AUDITOR,)),
 }

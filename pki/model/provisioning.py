@@ -109,6 +109,9 @@ class Bundle:
         certificate: the contract leaf.
         cps: the leaf that signed.
         metadata: text of the caller's own, given back unread.
+        update_message: EXI of the response to a CertificateUpdateReq, its key encrypted for the
+            contract certificate that this one replaces; empty where there is none.
+        replaced_key: SHA-256 of that certificate's SubjectPublicKeyInfo; empty with it.
         delivered_session: hex of the session that got it last; tells a -20 car's next request for
             the remaining contracts from a new one.
     """
@@ -128,6 +131,8 @@ class Bundle:
     created_at: dt.datetime
     created_by: str
     metadata: str = ""
+    update_message: bytes = b""
+    replaced_key: bytes = b""
     delivered_at: dt.datetime | None = None
     delivered_session: str | None = None
 

@@ -154,6 +154,8 @@ class PoolRows:
             "created_at": bundle.created_at,
             "created_by": bundle.created_by,
             "metadata": bundle.metadata,
+            "update_message": bundle.update_message,
+            "replaced_key": bundle.replaced_key,
             "delivered_at": bundle.delivered_at,
             "delivered_session": bundle.delivered_session,
         }
@@ -271,6 +273,8 @@ def _bundle(row: Row[Any]) -> Bundle:
         created_at=row.created_at,
         created_by=row.created_by,
         metadata=row.metadata,
+        update_message=row.update_message,
+        replaced_key=row.replaced_key,
         delivered_at=row.delivered_at,
         delivered_session=row.delivered_session,
     )

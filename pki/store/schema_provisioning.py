@@ -89,6 +89,8 @@ bundles: Final = Table(
     time("created_at"),
     line("created_by"),
     line("metadata"),
+    octets("update_message"),  # empty where there is none
+    octets("replaced_key"),
     time("delivered_at", nullable=True),
     line("delivered_session", nullable=True),
     key("bundle_id"),

@@ -148,7 +148,14 @@ def test_cps_leaves_come_back_newest_first(database: Database) -> None:
 def test_a_bundle_replaces_that_of_the_same_car_contract_suite_and_root(
     database: Database,
 ) -> None:
-    renewed = replace(BUNDLE, bundle_id="b2", message=b"\x80\x99", metadata="{}")
+    renewed = replace(
+        BUNDLE,
+        bundle_id="b2",
+        message=b"\x80\x99",
+        metadata="{}",
+        update_message=b"u",
+        replaced_key=b"k",
+    )
     elsewhere = replace(BUNDLE, bundle_id="b3", root=Fingerprint.of(b"v2g 2"), created_at=LATER)
     with database.write() as tx:
         tx.contracts.add(contract())

@@ -119,6 +119,8 @@ def _bundles() -> None:
         _number("created_at"),
         _line("created_by"),
         _line("metadata"),
+        _octets("update_message"),
+        _octets("replaced_key"),
         _number("delivered_at", nullable=True),
         _line("delivered_session", nullable=True),
         sa.PrimaryKeyConstraint("bundle_id", name=op.f("pk_bundles")),

@@ -2,21 +2,24 @@
 A counter in a file that tells every process of a host that the change log grew.
 
 Reading costs a look into mapped memory; whoever commits a change counts up before its call returns.
-The counter is a hint only: views follow the change log of the database, which is the truth.
+The counter is a hint only: views follow the change log of the database, which is the truth. So a
+counter that cannot be written undoes no commit: it is told loudly, and found out by the next look.
 """
 
 from __future__ import annotations
 
 import fcntl
+import logging
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from pki.errors import Unavailable
 
+_LOG: Final = logging.getLogger(__name__)
 _SIZE: Final = 8
 
 
@@ -28,10 +31,11 @@ class Beacon:
         path: the file.
     """
 
-    __slots__ = ("_file", "_map", "_path")
+    __slots__ = ("_file", "_listeners", "_map", "_path")
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._listeners: list[Callable[[], None]] = []
         self._map: mmap.mmap | None = None
         self._file: tuple[int, int] | None = None
 
@@ -57,17 +61,41 @@ class Beacon:
         with self._opened() as descriptor:
             return int.from_bytes(self._mapped(descriptor)[:_SIZE])
 
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener` for every change that could not be announced."""
+        self._listeners.append(listener)
+
+    def announce(self) -> None:
+        """
+        Tell every process of a change that is committed; never raises.
+
+        Where the file cannot be used, whoever mapped it before still hears; everybody else finds
+        the change at the next look at the change log, as another host does.
+        """
+        try:
+            self.count_up()
+        except Unavailable as error:
+            _LOG.error("a committed change could not be announced to this host: %s", error)
+            if self._map is not None:
+                self._add_one(self._map)  # unlocked: at worst two counts are one, seen at the look
+            for listener in self._listeners:
+                listener()
+
     def count_up(self) -> None:
         """Tell every process that something changed. Raises as `value`."""
         with self._opened() as descriptor:
             mapped = self._mapped(descriptor)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             try:
-                # through the map: eight octets of mapped memory are written at one stroke
-                mapped[:_SIZE] = (int.from_bytes(mapped[:_SIZE]) + 1).to_bytes(_SIZE)
+                self._add_one(mapped)
             finally:
                 # not left to the closing: a child forked meanwhile would go on holding the lock
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+    @staticmethod
+    def _add_one(mapped: mmap.mmap) -> None:
+        # through the map: eight octets of mapped memory are written at one stroke
+        mapped[:_SIZE] = (int.from_bytes(mapped[:_SIZE]) + 1).to_bytes(_SIZE)
 
     def _mapped(self, descriptor: int) -> mmap.mmap:
         found = os.fstat(descriptor)

@@ -34,6 +34,7 @@ class Services:
     settings: Settings
     deployment: Deployment
     database: Database
+    beacon: Beacon
     view: View
     answers: Answers
     warnings: tuple[str, ...]
@@ -67,7 +68,7 @@ class Services:
 def build(settings: Settings, *, clock: Clock | None = None) -> Services:
     """Wire an installation; touches neither the database nor a key."""
     beacon = Beacon(settings.home / "run" / "changes")
-    database = Database(settings.database_url, on_change=beacon.count_up)
+    database = Database(settings.database_url, on_change=beacon.announce)
     deployment = Deployment(
         store=database,
         keys=FileKeys(settings.home / "keys", partial(_passphrase, settings)),
@@ -80,6 +81,7 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
         settings=settings,
         deployment=deployment,
         database=database,
+        beacon=beacon,
         view=view,
         answers=Answers(deployment, view, settings.status),
         warnings=_warnings(settings),

@@ -36,6 +36,7 @@ def create_app(services: Services, metrics: Metrics | None = None) -> Flask:
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # a method that is not documented is a 405
     app.url_map.merge_slashes = False  # base64 in OCSP paths has slashes in a row
     metrics = metrics or Metrics()
+    services.beacon.listen(metrics.unannounced)
     problems.register(app)
     _watch(app, metrics)
     for module in (api, ops):

@@ -54,6 +54,12 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._unannounced = Counter(
+            "pnc_changes_unannounced",
+            "Committed changes of status that this host was not told of at once.",
+            registry=self._registry,
+        )
+
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one request."""
         known = method if method in _METHODS else "other"
@@ -79,6 +85,10 @@ class Metrics:
     def revoked(self, reason: str) -> None:
         """Count one revocation."""
         self._revoked.labels(reason).inc()
+
+    def unannounced(self) -> None:
+        """Count one committed change that could not be announced to this host."""
+        self._unannounced.inc()
 
     def text(self) -> bytes:
         """Return the exposition format, of all workers where there are several."""

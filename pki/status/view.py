@@ -43,6 +43,14 @@ class KnownIssuer:
         return valid[-1] if valid else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """What a question needs to be seen: a count of the beacon, or a look begun after it."""
+
+    count: int | None
+    asked_at: float
+
+
 Index = Mapping[tuple[str, bytes, bytes], tuple[KnownIssuer, ...]]
 """Hash algorithm, issuerNameHash, issuerKeyHash to the CAs that they name."""
 
@@ -67,6 +75,7 @@ class View:
         self._policy = policy
         self._listeners: list[Callable[[Change], None]] = []
         self._seen = -1
+        self._deaf = False  # the beacon could not be looked at
         self._followed_at = float("-inf")
         self._signers: frozenset[tuple[str, SerialNumber]] = frozenset()
         self.sequence = -1
@@ -96,23 +105,31 @@ class View:
         Tell whether answers may be given: the view holds every change that this host had heard of
         when it was asked, and looked at the change log not longer ago than the policy's bound.
 
-        Waits a second at the most, and not at all while the database is known to be gone.
+        Waits a second at the most, and not at all while the database is known to be gone. Where
+        the beacon cannot be used, the change log is looked at for every question.
         """
-        try:
-            wanted = self._beacon.value()
-        except PkiError:
-            return False
-        if self._is_current(wanted):
+        wanted = self._wanted()
+        if wanted.count is not None and self._is_current(wanted.count):
             return True
         self._catch_up(wanted)
         return self._holds(wanted)
 
     def current(self) -> bool:
         """Tell whether `ready` would say yes without waiting; waits for nothing itself."""
+        if self._deaf:
+            return False
         try:
             return self._is_current(self._beacon.value())
         except PkiError:
             return False
+
+    def _wanted(self) -> _Wanted:
+        asked_at = time.monotonic()
+        try:
+            count = None if self._deaf else self._beacon.value()
+        except PkiError:
+            count = None
+        return _Wanted(count=count, asked_at=asked_at)
 
     def database_answers(self) -> bool:
         """Tell whether the last look at the change log went well, and none lasts too long now."""
@@ -123,9 +140,13 @@ class View:
         young = age <= self._policy.max_view_age and (age <= _POLL or self._is_followed())
         return young and self._seen >= wanted
 
-    def _holds(self, wanted: int) -> bool:
+    def _holds(self, wanted: _Wanted) -> bool:
+        if self._followed_at >= wanted.asked_at:
+            return True
+        if wanted.count is None:
+            return False
         # at least: others may count up while this is asked, again and again
-        return self._seen >= wanted and self._age() <= self._policy.max_view_age
+        return self._seen >= wanted.count and self._age() <= self._policy.max_view_age
 
     def _age(self) -> float:
         return time.monotonic() - self._followed_at
@@ -134,7 +155,7 @@ class View:
         """Tell whether the thread lives; after a fork it does not."""
         return self._thread is not None and self._thread.is_alive()
 
-    def _catch_up(self, wanted: int) -> None:
+    def _catch_up(self, wanted: _Wanted) -> None:
         if os.getpid() != self._process:
             self._reset()
         if self._is_followed():
@@ -147,7 +168,7 @@ class View:
         begun = self._tried_since
         return begun is not None and time.monotonic() - begun > _PATIENCE
 
-    def _ask(self, wanted: int) -> None:
+    def _ask(self, wanted: _Wanted) -> None:
         """Have the thread look at the change log, and wait for it a little."""
         if not self.database_answers():
             return  # it tries again and again by itself
@@ -155,7 +176,7 @@ class View:
         with self._caught_up:
             self._caught_up.wait_for(lambda: self.failing or self._holds(wanted), _PATIENCE)
 
-    def _look(self, wanted: int) -> None:
+    def _look(self, wanted: _Wanted) -> None:
         """Look at the change log here and now, where no thread does."""
         if not self._lock.acquire(timeout=_PATIENCE):
             return
@@ -218,11 +239,23 @@ class View:
 
     def _follow(self) -> None:
         # the beacon and the clock before the log: what comes between is seen twice, not missed
-        beacon, begun = self._beacon.look(), time.monotonic()
+        beacon, begun = self._looked(), time.monotonic()
         with self._deployment.store.read() as tx:
             self._take_over(tx)
         self._followed_at = begun
-        self._seen = beacon
+        if beacon is not None:
+            self._seen = beacon
+            self._deaf = False
+
+    def _looked(self) -> int | None:
+        """Return the count of the beacon; without one, whoever is asked must look at the log."""
+        try:
+            return self._beacon.look()
+        except PkiError as error:
+            if not self._deaf:
+                _LOG.error("every question looks at the change log from now on: %s", error)
+            self._deaf = True
+            return None
 
     def _take_over(self, tx: Transaction) -> None:
         last = tx.status.sequence()

@@ -9,7 +9,6 @@ import pytest
 
 from pki.beacon import Beacon
 from pki.errors import Unavailable
-from pki.services import Services
 from tests.store import processes
 
 COUNT = """
@@ -54,14 +53,25 @@ def test_a_file_that_was_replaced_is_found_by_the_next_look_and_count(tmp_path: 
     assert (looks.value(), counts.value(), other.value()) == (2, 2, 2)
 
 
-def test_a_place_that_cannot_be_written_is_unavailable_and_never_ready(
-    small: Services, tmp_path: Path
-) -> None:
+def test_a_place_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     beacon = Beacon(tmp_path / "file" / "changes")
     for use in (beacon.value, beacon.look, beacon.count_up):
         with pytest.raises(Unavailable) as refused:
             use()
         assert refused.value.code == "beacon_unavailable"
-    small.view._beacon = beacon
-    assert not small.view.ready()
+
+
+def test_what_cannot_be_announced_is_told_and_heard_by_whoever_mapped_the_file(
+    tmp_path: Path,
+) -> None:
+    place = tmp_path / "run"
+    one, other, late = (Beacon(place / "changes") for _ in range(3))
+    assert (one.value(), other.value()) == (0, 0)
+    place.rename(tmp_path / "elsewhere")
+    place.touch()
+    failures: list[int] = []
+    one.listen(lambda: failures.append(1))
+    one.announce()
+    late.announce()
+    assert (one.value(), other.value(), failures) == (1, 1, [1])

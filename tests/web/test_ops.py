@@ -89,6 +89,17 @@ def test_metrics_count_requests_decisions_and_certificates(caller: Caller) -> No
     assert issued["fingerprint"] not in text
 
 
+def test_a_revocation_that_cannot_be_announced_is_done_and_counted(
+    caller: Caller, running: Services
+) -> None:
+    issued = caller.issue()
+    running.run_directory.rename(running.settings.home / "elsewhere")
+    running.run_directory.touch()
+    path = f"/v1/certificates/{issued['fingerprint']}/revoke"
+    assert caller.post(path, {"reason": "superseded"}, role="emsp").status_code == 200
+    assert "pnc_changes_unannounced_total 1.0" in exposition(caller)
+
+
 @pytest.mark.parametrize("peer", ["127.0.0.1", "::1", "127.8.8.8"])
 def test_metrics_are_open_to_a_process_on_this_host(shared: Caller, peer: str) -> None:
     assert replace(shared, peer=peer).get("/metrics").status_code == 200

@@ -158,6 +158,7 @@ def _demands(case: Json) -> Demands:
         inputs = PolicyInputs(
             acceptable=frozenset(policy["initial_policy_set"]),
             require_explicit=policy["require_explicit"],
+            inhibit_mapping=policy["inhibit_mapping"],
             inhibit_any=policy["inhibit_any"],
         )
     return Demands(

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 SEQUENCE = 0x30
+MAX_OID = 128
+"""Octets of an object identifier; RFC 5280 appendix B asks for twenty arcs of 28 bits."""
 OID_BASIC_CONSTRAINTS = bytes.fromhex("0603551d13")
 _EXPLICIT_CA_FALSE = bytes.fromhex("040530030101" + "00")
 _EMPTY_SEQUENCE = bytes.fromhex("04023000")
@@ -14,6 +16,8 @@ _HIGH_TAG = 0x1F
 _VERSION = 0xA0  # [0] EXPLICIT
 _EXTENSIONS = 0xA3  # [3] EXPLICIT
 _MAX_LENGTH_OCTETS = 3
+_MORE = 0x80
+_TOP_ARC = 40
 
 
 class DerError(ValueError):
@@ -63,6 +67,30 @@ def children(data: bytes, parent: Element) -> Iterator[Element]:
         child = element_at(data, at, parent.end)
         yield child
         at = child.end
+
+
+def oid_text(body: bytes) -> str:
+    """
+    Return the dotted form of an OBJECT IDENTIFIER's value.
+
+    Raises:
+        DerError: it breaks off, is padded (X.690 8.19.2), or longer than MAX_OID octets.
+    """
+    if len(body) > MAX_OID:
+        raise DerError("an object identifier is too long")
+    arcs: list[int] = []
+    value = 0
+    for octet in body:
+        if value == 0 and octet == _MORE:
+            raise DerError("an object identifier is padded")
+        value = value << 7 | octet & ~_MORE
+        if not octet & _MORE:
+            arcs.append(value)
+            value = 0
+    if not body or body[-1] & _MORE:
+        raise DerError("an object identifier breaks off")
+    first = min(arcs[0] // _TOP_ARC, 2)
+    return ".".join(map(str, (first, arcs[0] - _TOP_ARC * first, *arcs[1:])))
 
 
 def encode(tag: int, body: bytes) -> bytes:

@@ -47,7 +47,7 @@ class Demands:
     Attributes:
         eku: extended key usage that leaf, CAs and anchor must allow where they limit usages.
         max_intermediates: CAs below the anchor, self-issued ones apart.
-        policies: RFC 5280 6.1.1 (c) to (g).
+        policies: RFC 5280 6.1.1 (c) to (f).
         strength: RSA from 2048 bits, P-256, P-384, P-521, Ed25519, Ed448; SHA-256 or better.
     """
 
@@ -70,8 +70,8 @@ def validate(  # noqa: PLR0913 - chain, trust, time, demands and what answers th
     """
     Validate a chain as RFC 5280 section 6 says; nothing is fetched and no clock is read.
 
-    The anchor's own validity, constraints, usages and policies bind the path as well. Policy
-    mappings, delta CRLs and indirect CRLs are refused.
+    The anchor's own validity, constraints, usages and policies bind the path as well. Delta CRLs
+    and indirect CRLs are refused.
     """
     rules = Rules(
         at=at,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pki.errors import BadInput
-from pki.pkix.der import SEQUENCE, DerError, Element, children, element_at
+from pki.pkix.der import SEQUENCE, DerError, Element, children, element_at, oid_text
 from pki.pkix.path.signatures import Signed
 
 MAX_ANSWER_SIZE: Final = 256 * 1024
@@ -50,8 +50,6 @@ _REASONS: Final = {
     10: "aACompromise",
 }
 _TIME: Final = re.compile(rb"[0-9]{14}Z")
-_MORE: Final = 0x80
-_TOP_ARC: Final = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +178,7 @@ def _successful(cursor: _Cursor) -> _Cursor:
     cursor.end()
     inner = explicit.open(SEQUENCE)
     explicit.end()
-    if _oid(inner.value(_OID)) != _BASIC:
+    if oid_text(inner.value(_OID)) != _BASIC:
         raise DerError("it is no basic answer")
     body = inner.value(_OCTET_STRING)
     inner.end()
@@ -294,7 +292,7 @@ def _extensions(cursor: _Cursor) -> dict[str, tuple[bool, bytes]]:
     found: dict[str, tuple[bool, bytes]] = {}
     while listed.tag is not None:
         extension = listed.open(SEQUENCE)
-        oid = _oid(extension.value(_OID))
+        oid = oid_text(extension.value(_OID))
         critical = extension.tag == _BOOLEAN and _CRITICAL[extension.value(_BOOLEAN)]
         value = extension.value(_OCTET_STRING)
         extension.end()
@@ -314,27 +312,13 @@ def _nonce(extensions: dict[str, tuple[bool, bytes]]) -> bytes | None:
 
 def _algorithm(cursor: _Cursor) -> str:
     """Read an AlgorithmIdentifier; its parameters carry nothing for what is understood here."""
-    return _oid(cursor.value(_OID))
+    return oid_text(cursor.value(_OID))
 
 
 def _enumerated(body: bytes) -> int:
     if len(body) != 1:
         raise DerError("an enumerated value of more than one octet")
     return body[0]
-
-
-def _oid(body: bytes) -> str:
-    arcs: list[int] = []
-    value = 0
-    for octet in body:
-        value = value << 7 | octet & ~_MORE
-        if not octet & _MORE:
-            arcs.append(value)
-            value = 0
-    if not body or body[-1] & _MORE:
-        raise DerError("an object identifier breaks off")
-    first = min(arcs[0] // _TOP_ARC, 2)
-    return ".".join(map(str, (first, arcs[0] - _TOP_ARC * first, *arcs[1:])))
 
 
 def _time(body: bytes) -> dt.datetime:

@@ -1,21 +1,36 @@
-"""Certificate policies without mappings (RFC 5280 6.1), and the refusal of mappings."""
+"""Certificate policies and their mappings (RFC 5280 6.1, RFC 9618)."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
+from asn1crypto import core
 from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pki.pkix.der import SEQUENCE, encode
 from pki.pkix.path import ANY_POLICY, NoPath, Path, PolicyInputs, Rules, find
 from tests.conformance.makers import Extensions, Held, ca, leaf
 
 ONE, TWO = "1.3.6.1.4.1.1", "1.3.6.1.4.1.2"
-MAPPINGS = x509.UnrecognizedExtension(
-    x509.ObjectIdentifier("2.5.29.33"), bytes.fromhex("300e300c06042b06010106042b060102")
-)
+THREE = "1.3.6.1.4.1.3"
+_MAPPINGS = x509.ObjectIdentifier("2.5.29.33")
+
+
+def _oid(text: str) -> bytes:
+    return core.ObjectIdentifier(text).dump()
+
+
+def _maps(*pairs: tuple[str, str]) -> Extensions:
+    body = b"".join(encode(SEQUENCE, _oid(one) + _oid(other)) for one, other in pairs)
+    return ((x509.UnrecognizedExtension(_MAPPINGS, encode(SEQUENCE, body)), True),)
+
+
+def _no_maps(skip: int) -> Extensions:
+    return ((x509.PolicyConstraints(None, skip), True),)
 
 
 def _policies(*oids: str) -> Extensions:
@@ -89,7 +104,60 @@ TABLE: list[tuple[str, bool, tuple[Extensions, ...], dict[str, Any]]] = [
     ("demanded by the anchor, far off", True, (_explicit(3), NONE, NONE), {}),
     ("policies of the anchor bind", False, (_policies(TWO), _policies(ONE), _policies(ONE)), ASK),
     ("no policies of the anchor bind nothing", True, (NONE, _policies(ONE), _policies(ONE)), ASK),
-    ("mappings, asked or not", False, (NONE, ((MAPPINGS, False),), NONE), {}),
+    ("mapped to what the leaf names", True,
+     (NONE, (*_policies(ONE), *_maps((ONE, TWO))), _policies(TWO)), ASK),
+    ("mapped away from what the leaf names", False,
+     (NONE, (*_policies(ONE), *_maps((ONE, TWO))), _policies(ONE)), ASK),
+    ("mapped from what the CA does not name", False,
+     (NONE, (*_policies(ONE), *_maps((THREE, TWO))), _policies(TWO)), ASK),
+    ("mapped below any", True,
+     (NONE, (*_policies(ANY_POLICY), *_maps((ONE, TWO))), _policies(TWO)), ASK),
+    ("mapped twice", True,
+     (NONE, (*_policies(ONE), *_maps((ONE, TWO))), (*_policies(TWO), *_maps((TWO, THREE))),
+      _policies(THREE)), ASK),
+    ("mapped to two, of which the leaf names one", True,
+     (NONE, (*_policies(ONE), *_maps((ONE, TWO), (ONE, THREE))), _policies(THREE)), ASK),
+    ("mapped to two, and the leaf may be any", True,
+     (NONE, (*_policies(ONE), *_maps((ONE, TWO), (ONE, THREE))), _policies(ANY_POLICY)), ASK),
+    ("the user asks in the words of the first CA", True,
+     (NONE, (*_policies(ONE), *_maps((ONE, TWO))), _policies(TWO)),
+     {**ASK, "acceptable": frozenset((ONE,))}),
+    ("the user asks in the words of the leaf", False,
+     (NONE, (*_policies(ONE), *_maps((ONE, TWO))), _policies(TWO)),
+     {**ASK, "acceptable": frozenset((TWO,))}),
+    ("the user asks for what a mapping below any begins with", True,
+     (NONE, (*_policies(ANY_POLICY), *_maps((ONE, TWO))), _policies(TWO)),
+     {**ASK, "acceptable": frozenset((ONE,))}),
+    ("the user asks for what a mapping below any ends with", False,
+     (NONE, (*_policies(ANY_POLICY), *_maps((ONE, TWO))), _policies(TWO)),
+     {**ASK, "acceptable": frozenset((TWO,))}),
+    ("mapping inhibited from the start", False,
+     (NONE, (*_policies(ONE), *_maps((ONE, TWO))), _policies(TWO)),
+     {**ASK, "inhibit_mapping": True}),
+    ("an inhibited mapping takes the policy away", False,
+     (NONE, (*_policies(ONE), *_maps((ONE, TWO))), _policies(ONE)),
+     {**ASK, "inhibit_mapping": True}),
+    ("an inhibited mapping leaves the other policies", True,
+     (NONE, (*_policies(ONE, THREE), *_maps((ONE, TWO))), _policies(THREE)),
+     {**ASK, "inhibit_mapping": True}),
+    ("mapping inhibited by the CA above", False,
+     (NONE, (*_policies(ONE), *_no_maps(0)), (*_policies(ONE), *_maps((ONE, TWO))),
+      _policies(TWO)), ASK),
+    ("mapping inhibited one later", True,
+     (NONE, (*_policies(ONE), *_no_maps(1)), (*_policies(ONE), *_maps((ONE, TWO))),
+      _policies(TWO)), ASK),
+    ("a CA that maps is itself not bound by its inhibition", True,
+     (NONE, (*_policies(ONE), *_maps((ONE, TWO)), *_no_maps(0)), _policies(TWO)), ASK),
+    ("mapping to any, though nobody asks", False,
+     (NONE, (*_policies(ONE), *_maps((ONE, ANY_POLICY))), NONE), {}),
+    ("mapping from any, though nobody asks", False,
+     (NONE, (*_policies(ONE), *_maps((ANY_POLICY, ONE))), NONE), {}),
+    ("mapping that comes to nothing, and nobody asks", True,
+     (NONE, (*_policies(ONE), *_maps((ONE, TWO))), NONE), {}),
+    ("mapping by the leaf says nothing", True,
+     (NONE, _policies(ONE), (*_policies(ONE), *_maps((ONE, TWO)))), ASK),
+    ("mapping by the anchor", True,
+     ((*_policies(ONE), *_maps((ONE, TWO))), _policies(TWO), _policies(TWO)), ASK),
 ]  # fmt: skip
 
 
@@ -101,6 +169,39 @@ def test_a_path_meets_its_policy_demands(
     inputs: dict[str, Any],
 ) -> None:
     assert _good(*parts, **inputs) is good, what
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"\x30\x00",
+        b"\x05\x00",
+        b"\x30\x02\x30\x00",
+        encode(SEQUENCE, encode(SEQUENCE, _oid(ONE))),
+        encode(SEQUENCE, encode(SEQUENCE, _oid(ONE) * 3)),
+        encode(SEQUENCE, encode(0x31, _oid(ONE) * 2)),
+        encode(SEQUENCE, encode(SEQUENCE, b"\x06\x00\x06\x00")),
+        encode(SEQUENCE, encode(SEQUENCE, _oid(ONE) + b"\x06\x02\x2a\x80")),
+        encode(SEQUENCE, encode(SEQUENCE, _oid(ONE) + b"\x06\x03\x2a\x80\x01")),
+        encode(SEQUENCE, encode(SEQUENCE, _oid(ONE) + encode(6, b"\xff" * 9000 + b"\x01"))),
+        encode(SEQUENCE, encode(SEQUENCE, _oid(ONE) * 2)) + b"\x00",
+    ],
+)
+def test_mappings_that_cannot_be_read_refuse(value: bytes) -> None:
+    extra: Extensions = ((x509.UnrecognizedExtension(_MAPPINGS, value), True),)
+    assert not _good(NONE, (*_policies(ONE), *extra), _policies(ONE))
+
+
+def test_policies_that_would_make_a_tree_explode_cost_next_to_nothing() -> None:
+    """RFC 9618 1.3: every policy is mapped to every other one, at each of eight CAs."""
+    names = [f"1.3.6.1.4.1.{number}" for number in range(20)]
+    all_to_all = _maps(*((one, other) for one in names for other in names))
+    part = (*_policies(*names), *all_to_all)
+    begun = time.monotonic()
+    assert _good(NONE, *[part] * 8, _policies(names[7]), **ASK)
+    assert not _good(NONE, *[part] * 8, _policies("1.3.6.1.4.1.99"), **ASK)
+    assert time.monotonic() - begun < 60  # 20^8 nodes would never end
 
 
 def test_a_self_issued_ca_may_use_any_policy_and_counts_nothing() -> None:

@@ -1,9 +1,9 @@
 """
-Certificate policies without mappings (RFC 5280 6.1): a set per certificate takes the tree's place.
+Certificate policies (RFC 5280 6.1 with RFC 9618): the valid policy graph, one level at a time.
 
-Where nothing is mapped, the nodes at one depth of the valid policy tree are a set of policies, and
-each certificate turns one set into the next. A path that maps policies is refused: nothing here
-could follow it, and ISO 15118 uses none.
+What a level says of the path below it stands in its own nodes: what each expects next, and whether
+it goes back to a policy that the user accepts. So the levels above are not kept, and hostile
+mappings cannot make them grow (RFC 9618 1.3).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 from cryptography import x509
 
 from pki.pkix.certificate import Certificate
+from pki.pkix.der import SEQUENCE, DerError, children, element_at, oid_text
 from pki.pkix.path.values import ANY_POLICY, PolicyInputs
 
 _MAPPINGS: Final = x509.ObjectIdentifier("2.5.29.33")
@@ -25,16 +26,38 @@ _DEMANDING: Final = frozenset(
         x509.ObjectIdentifier("2.5.29.54"),  # inhibitAnyPolicy
     )
 )
+_OID: Final = 0x06
 _Value = TypeVar("_Value", bound=x509.ExtensionType)
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """
+    One policy that is valid so far, for everything that leads to it.
+
+    Attributes:
+        expected: policies by which the next certificate may go on with it.
+        accepted: one way to it begins at a policy that the user accepts (6.1.5 (g)).
+    """
+
+    expected: frozenset[str]
+    accepted: bool
 
 
 @dataclass(slots=True)
 class _State:
     """The variables of RFC 5280 6.1.2; the counters say how many certificates are still free."""
 
-    valid: frozenset[str]
+    inputs: PolicyInputs
+    level: dict[str, _Node]
     explicit: int
+    mapping: int
     inhibit_any: int
+
+    def child_of_any(self, policy: str, *expected: str) -> _Node:
+        """Return a node below anyPolicy: where the user's own set of policies is asked."""
+        wanted = self.inputs.acceptable
+        return _Node(frozenset(expected or (policy,)), ANY_POLICY in wanted or policy in wanted)
 
 
 def fault(path: tuple[Certificate, ...], inputs: PolicyInputs) -> str | None:
@@ -44,12 +67,9 @@ def fault(path: tuple[Certificate, ...], inputs: PolicyInputs) -> str | None:
     The anchor comes first, as if it were the first certificate of the path: its own policies and
     constraints bind what lies below it (RFC 5937 3.2).
     """
-    demanding = [c for c in path if any(e.oid in _DEMANDING for e in c.extensions)]
+    demanding = any(e.oid in _DEMANDING for c in path for e in c.extensions)
     if not demanding and not inputs.require_explicit:
         return None  # nothing asks for a policy, so none can be missing
-    mapping = next((c for c in demanding if any(e.oid == _MAPPINGS for e in c.extensions)), None)
-    if mapping is not None:
-        return f"{mapping.subject_text} maps policies, which is not supported"
     return _walk(path, inputs)
 
 
@@ -57,23 +77,34 @@ def _walk(path: tuple[Certificate, ...], inputs: PolicyInputs) -> str | None:
     """Go down from the anchor to the leaf."""
     free = len(path) + 1
     state = _State(
-        valid=frozenset((ANY_POLICY,)),
+        inputs=inputs,
+        level={ANY_POLICY: _Node(frozenset((ANY_POLICY,)), bool(inputs.acceptable))},
         explicit=0 if inputs.require_explicit else free,
+        mapping=0 if inputs.inhibit_mapping else free,
         inhibit_any=0 if inputs.inhibit_any else free,
     )
     anchor = path[-1]
     if _policies(anchor) is not None:
         _narrow(state, anchor)
-    _prepare(state, anchor)
+    found = _prepare(state, anchor)
     for certificate in reversed(path[1:-1]):
+        if found is not None:
+            return found
         _narrow(state, certificate)
-        if state.explicit == 0 and not state.valid:
+        if state.explicit == 0 and not state.level:
             return _no_policy(certificate)
-        _prepare(state, certificate)
-    leaf = path[0]
+        found = _prepare(state, certificate)
+    return found or _leaf(state, path[0])
+
+
+def _leaf(state: _State, leaf: Certificate) -> str | None:
+    """RFC 5280 6.1.5 (a), (b) and (g)."""
     _narrow(state, leaf, last=True)
-    _wrap_up(state, leaf)
-    satisfied = _accepted(state.valid, inputs.acceptable)
+    state.explicit = max(state.explicit - 1, 0)
+    constraints = _value(leaf, x509.PolicyConstraints)
+    if constraints is not None and constraints.require_explicit_policy == 0:
+        state.explicit = 0
+    satisfied = any(node.accepted for node in state.level.values())
     return None if state.explicit > 0 or satisfied else _no_policy(leaf)
 
 
@@ -81,42 +112,82 @@ def _no_policy(certificate: Certificate) -> str:
     return f"{certificate.subject_text} has no policy that is valid for the whole path"
 
 
-def _accepted(valid: frozenset[str], acceptable: frozenset[str]) -> bool:
-    """Intersect with the user's set (RFC 5280 6.1.5 (g)); anyPolicy stands for all others."""
-    if ANY_POLICY in acceptable or ANY_POLICY in valid:
-        return bool(valid) and bool(acceptable)
-    return bool(valid & acceptable)
-
-
 def _narrow(state: _State, certificate: Certificate, *, last: bool = False) -> None:
     """RFC 5280 6.1.3 (d) and (e)."""
     named = _policies(certificate) or frozenset()
+    expected: dict[str, bool] = {}
+    for node in state.level.values():
+        for policy in node.expected:
+            expected[policy] = expected.get(policy, False) or node.accepted
+    found: dict[str, _Node] = {}
+    for policy in named - {ANY_POLICY}:
+        if policy in expected:
+            found[policy] = _Node(frozenset((policy,)), expected[policy])
+        elif ANY_POLICY in state.level:
+            found[policy] = state.child_of_any(policy)
     free_any = state.inhibit_any > 0 or (certificate.self_issued and not last)
-    keeps_all = ANY_POLICY in named and free_any
-    exact = named - {ANY_POLICY}
-    found = exact if ANY_POLICY in state.valid else exact & state.valid
-    state.valid = found | state.valid if keeps_all else found
+    if ANY_POLICY in named and free_any:
+        for policy in expected.keys() - found.keys():
+            found[policy] = _Node(frozenset((policy,)), expected[policy])
+    state.level = found
 
 
-def _prepare(state: _State, certificate: Certificate) -> None:
-    """RFC 5280 6.1.4 (h) to (j)."""
+def _prepare(state: _State, certificate: Certificate) -> str | None:
+    """RFC 5280 6.1.4 (a), (b) and (h) to (j); say why a mapping cannot be followed, or None."""
+    found = _map(state, certificate)
     if not certificate.self_issued:
         state.explicit = max(state.explicit - 1, 0)
+        state.mapping = max(state.mapping - 1, 0)
         state.inhibit_any = max(state.inhibit_any - 1, 0)
     constraints = _value(certificate, x509.PolicyConstraints)
-    if constraints is not None and constraints.require_explicit_policy is not None:
-        state.explicit = min(state.explicit, constraints.require_explicit_policy)
+    if constraints is not None:
+        state.explicit = _lower(state.explicit, constraints.require_explicit_policy)
+        state.mapping = _lower(state.mapping, constraints.inhibit_policy_mapping)
     inhibit = _value(certificate, x509.InhibitAnyPolicy)
-    if inhibit is not None:
-        state.inhibit_any = min(state.inhibit_any, inhibit.skip_certs)
+    state.inhibit_any = _lower(state.inhibit_any, inhibit and inhibit.skip_certs)
+    return found
 
 
-def _wrap_up(state: _State, leaf: Certificate) -> None:
-    """RFC 5280 6.1.5 (a) and (b)."""
-    state.explicit = max(state.explicit - 1, 0)
-    constraints = _value(leaf, x509.PolicyConstraints)
-    if constraints is not None and constraints.require_explicit_policy == 0:
-        state.explicit = 0
+def _lower(counter: int, limit: int | None) -> int:
+    return counter if limit is None else min(counter, limit)
+
+
+def _map(state: _State, certificate: Certificate) -> str | None:
+    """RFC 5280 6.1.4 (a) and (b): a mapped policy is expected under its other names from now on."""
+    try:
+        mappings = _mappings(certificate)
+    except DerError:
+        return f"{certificate.subject_text} has policy mappings that cannot be read"
+    for policy, subjects in mappings.items():
+        if ANY_POLICY in {policy, *subjects}:
+            return f"{certificate.subject_text} maps anyPolicy, which is no policy to map"
+        if state.mapping == 0:
+            state.level.pop(policy, None)
+        elif policy in state.level:
+            state.level[policy] = _Node(frozenset(subjects), state.level[policy].accepted)
+        elif ANY_POLICY in state.level:
+            state.level[policy] = state.child_of_any(policy, *subjects)
+    return None
+
+
+def _mappings(certificate: Certificate) -> dict[str, set[str]]:
+    """Read `SEQUENCE OF SEQUENCE { OID, OID }` (RFC 5280 4.2.1.5). Raises DerError."""
+    found: dict[str, set[str]] = {}
+    value = next((e.value for e in certificate.extensions if e.oid == _MAPPINGS), None)
+    if not isinstance(value, x509.UnrecognizedExtension):
+        return found
+    der = value.value
+    outer = element_at(der, 0, len(der))
+    pairs = list(children(der, outer))
+    if outer.tag != SEQUENCE or outer.end != len(der) or not pairs:
+        raise DerError("not one SEQUENCE of mappings")
+    for pair in pairs:
+        items = list(children(der, pair))
+        if pair.tag != SEQUENCE or [item.tag for item in items] != [_OID, _OID]:
+            raise DerError("not a pair of policies")
+        policy, subject = (oid_text(der[item.body : item.end]) for item in items)
+        found.setdefault(policy, set()).add(subject)
+    return found
 
 
 def _policies(certificate: Certificate) -> frozenset[str] | None:

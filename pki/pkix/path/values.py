@@ -34,14 +34,11 @@ class PathFault(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyInputs:
-    """
-    The policy inputs of RFC 5280 6.1.1 (c) to (g).
-
-    There is no input for mappings: a path that maps policies is refused whatever is asked.
-    """
+    """The policy inputs of RFC 5280 6.1.1 (c) to (f)."""
 
     acceptable: frozenset[str] = frozenset((ANY_POLICY,))
     require_explicit: bool = False
+    inhibit_mapping: bool = False
     inhibit_any: bool = False
 
 

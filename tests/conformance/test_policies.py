@@ -21,7 +21,7 @@ _MAPPINGS = x509.ObjectIdentifier("2.5.29.33")
 
 
 def _oid(text: str) -> bytes:
-    return core.ObjectIdentifier(text).dump()
+    return bytes(core.ObjectIdentifier(text).dump())
 
 
 def _maps(*pairs: tuple[str, str]) -> Extensions:

@@ -144,7 +144,8 @@ def _prepare(state: _State, certificate: Certificate) -> str | None:
         state.explicit = _lower(state.explicit, constraints.require_explicit_policy)
         state.mapping = _lower(state.mapping, constraints.inhibit_policy_mapping)
     inhibit = _value(certificate, x509.InhibitAnyPolicy)
-    state.inhibit_any = _lower(state.inhibit_any, inhibit and inhibit.skip_certs)
+    if inhibit is not None:
+        state.inhibit_any = min(state.inhibit_any, inhibit.skip_certs)
     return found
 
 

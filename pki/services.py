@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pki import foreign, validate
+from pki import foreign, tokens, validate
 from pki.beacon import Beacon
 from pki.clock import Clock, SystemClock
 from pki.errors import Unavailable
@@ -57,7 +57,12 @@ class Services:
             every=600.0,
             work=lambda: validate.prune(self.deployment, self.settings.keep_decisions),
         )
-        return (*own, fetch, prune)
+        rotate = Job(
+            name="token-keys",
+            every=600.0,
+            work=lambda: tokens.rotate_due(self.deployment),
+        )
+        return (*own, fetch, prune, rotate)
 
     def close(self) -> None:
         """End the view's thread and give back database connections."""
@@ -75,6 +80,7 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
         clock=clock or SystemClock(),
         public_url=settings.public_url,
         demo=settings.demo,
+        tokens=settings.tokens,
     )
     view = View(deployment, beacon, settings.status)
     return Services(

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from pki.errors import BadInput
+from pki.model import TokenPolicy
 from pki.outbound import Network, OutboundPolicy
 from pki.status.policy import StatusPolicy
 
@@ -61,6 +62,7 @@ class Settings:
     outbound: OutboundPolicy = field(default_factory=OutboundPolicy)
     keep_decisions: dt.timedelta = dt.timedelta(days=400)
     base64url_hash_data: bool = False
+    tokens: TokenPolicy = field(default_factory=TokenPolicy)
 
     @property
     def demo(self) -> bool:
@@ -83,6 +85,9 @@ _KEYS: Final[Mapping[str, type]] = {
     "status.unissued": str,
     "status.crl_hours": int,
     "status.responder_renewal_days": int,
+    "tokens.audiences": list,
+    "tokens.lifetime_minutes": int,
+    "tokens.key_days": int,
     "serve.host": str,
     "serve.port": int,
     "serve.workers": int,
@@ -184,6 +189,21 @@ def _settings(home: Path, values: Mapping[str, object], faults: list[str]) -> Se
             days=_number(values, "decisions.keep_days", 400, 1, 36_500, faults)
         ),
         base64url_hash_data=bool(values.get("ocpp.base64url_hash_data", False)),
+        tokens=_tokens(values, faults),
+    )
+
+
+def _tokens(values: Mapping[str, object], faults: list[str]) -> TokenPolicy:
+    audiences = values.get("tokens.audiences", [])
+    names = audiences if isinstance(audiences, list) else []
+    if not all(isinstance(name, str) for name in names):
+        faults.append("tokens.audiences holds what is no text")
+    return TokenPolicy(
+        lifetime=dt.timedelta(
+            minutes=_number(values, "tokens.lifetime_minutes", 1440, 1, 10_080, faults)
+        ),
+        key_life=dt.timedelta(days=_number(values, "tokens.key_days", 90, 1, 730, faults)),
+        audiences=tuple(str(name) for name in names),
     )
 
 
@@ -256,6 +276,11 @@ def to_toml(settings: Settings) -> str:
         f"unissued = {_quoted('revoked' if settings.status.unissued_revoked else 'unknown')}",
         f"crl_hours = {int(settings.status.crl_validity.total_seconds()) // 3600}",
         f"responder_renewal_days = {settings.status.responder_renewal.days}",
+        "",
+        "[tokens]",
+        f"audiences = [{', '.join(_quoted(name) for name in settings.tokens.audiences)}]",
+        f"lifetime_minutes = {int(settings.tokens.lifetime.total_seconds()) // 60}",
+        f"key_days = {settings.tokens.key_life.days}",
         "",
         "[serve]",
         f"host = {_quoted(settings.host)}",

@@ -24,6 +24,7 @@ VERBS: dict[str, set[str]] = {
     "audit": set(),
     "access": {"audit"},
     "parties": {"access", "audit"},
+    "tokens": {"access", "audit"},
     "contracts": {"access", "audit"},
     "trust": {"access", "audit"},
     "sign": {"audit"},
@@ -54,6 +55,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pki.pkix.fulllint": {"cryptography", "asn1crypto", "pkilint", "pyasn1"},
     "pki.keys": {"cryptography"},
     "pki.store": {"sqlalchemy", "alembic", "psycopg"},
+    "pki.tokens": {"cryptography", "jwt"},
     "pki.settings": set(),
     "pki.services": set(),
     "pki.cli": {"click", "rich", "cryptography"},
@@ -185,6 +187,7 @@ def test_only_sign_uses_a_ca_key() -> None:
         "pki.hierarchy",  # reads the public half of a key that it made
         "pki.status.responders",  # as the hierarchy
         "pki.status.answers",  # delegated signers: no CA key
+        "pki.tokens",  # keys of access tokens
     }
     assert "keys.signer" not in (ROOT / "pki/issue/phases.py").read_text("utf-8")
 

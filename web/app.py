@@ -10,7 +10,7 @@ from typing import Final
 from flask import Flask, Response, g, request
 
 from pki.services import Services
-from web import api, logs, ocpp, ocpp_status, openapi, ops, parsing, problems, status_routes
+from web import api, logs, oauth, ocpp, ocpp_status, openapi, ops, parsing, problems, status_routes
 from web.metrics import Metrics
 from web.status import StatusPages
 
@@ -46,6 +46,7 @@ def create_app(services: Services, metrics: Metrics | None = None) -> Flask:
     app.register_blueprint(
         ocpp_status.blueprint(services.deployment, services.answers, variant=variant)
     )
+    app.register_blueprint(oauth.blueprint(services.deployment))
     pages = StatusPages(
         services.deployment,
         services.answers,

@@ -25,7 +25,8 @@ _MAX_PATH: Final = 200
 _SECRETS: Final = re.compile(
     rf"{TOKEN_PREFIX}[A-Za-z0-9_-]+"
     r"|-----BEGIN [A-Z0-9 ]+-----[^-]*(?:-----END [A-Z0-9 ]+-----)?"
-    r"|(?i:bearer)\s+\S+"
+    r"|(?i:bearer|basic)\s+\S+"
+    r"|eyJ[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_.-]+"
 )
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from flask import Blueprint, Response
 
 from pki import __version__
 from pki.pkix.profiles import Kind
-from web import ocpp_status
+from web import ocpp_status, openapi_oauth
 from web.answers import JSON, PROBLEM
+from web.openapi_words import OPEN, READ, WRITE, body, good, open_get, parameter, problems
 from web.parsing import DEFAULT_PAGE, MAX_PAGE, MAX_STATION_ID
 from web.schemas import (
     FINGERPRINT,
@@ -25,64 +26,18 @@ from web.schemas import (
 )
 from web.status import REQUEST_TYPE, RESPONSE_TYPE
 
-_MEANING: Final = {
-    400: "The request cannot be read or breaks a limit.",
-    401: "No valid bearer token.",
-    403: "Not for this caller.",
-    404: "It does not exist, or not for this caller.",
-    409: "It contradicts what is there.",
-    413: "The body is too large.",
-    415: "The body is not declared as application/json.",
-    422: "A profile, a lint or a key rule forbids it.",
-    500: "A fault of ours.",
-    503: "We cannot decide or act now; see Retry-After.",
-}
-_READ: Final = (400, 401, 403, 500, 503)
-_WRITE: Final = (*_READ, 413, 415)
-_OPEN: Final[list[Any]] = []
-"""The security requirement of a path that everybody may call."""
-
-
-def _problems(statuses: tuple[int, ...], name: str, media_type: str) -> Schema:
-    return {
-        str(status): {
-            "description": _MEANING[status],
-            "content": {media_type: {"schema": ref(name)}},
-        }
-        for status in sorted(statuses)
-    }
-
-
-def _good(description: str, schema: Schema, media_type: str = JSON) -> Schema:
-    return {"description": description, "content": {media_type: {"schema": schema}}}
-
-
-def _body(name: str) -> Schema:
-    return {"required": True, "content": {JSON: {"schema": ref(name)}}}
-
-
-def _parameter(name: str, where: str, schema: Schema, description: str) -> Schema:
-    return {
-        "name": name,
-        "in": where,
-        "required": where == "path",
-        "schema": schema,
-        "description": description,
-    }
-
-
-_REFERENCE: Final = _parameter(
+_REFERENCE: Final = parameter(
     "reference", "path", TEXT, "Serial number or SHA-256 fingerprint, in hexadecimal."
 )
 
 
 def _certificates() -> Schema:
     search = [
-        _parameter("kind", "query", one(Kind), "Kind of certificate."),
-        _parameter("owner", "query", LINE, "Owning party."),
-        _parameter("commonName", "query", LINE, "The CN, exactly."),
-        _parameter("after", "query", FINGERPRINT, "`next` of the page before."),
-        _parameter(
+        parameter("kind", "query", one(Kind), "Kind of certificate."),
+        parameter("owner", "query", LINE, "Owning party."),
+        parameter("commonName", "query", LINE, "The CN, exactly."),
+        parameter("after", "query", FINGERPRINT, "`next` of the page before."),
+        parameter(
             "limit",
             "query",
             {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE},
@@ -93,17 +48,17 @@ def _certificates() -> Schema:
         "get": {
             "summary": "Search certificates, ordered by fingerprint.",
             "parameters": search,
-            "responses": {"200": _good("A page.", ref("CertificatePage"))}
-            | _problems(_READ, "Problem", PROBLEM),
+            "responses": {"200": good("A page.", ref("CertificatePage"))}
+            | problems(READ, "Problem", PROBLEM),
         },
         "post": {
             "summary": "Issue a leaf certificate.",
-            "requestBody": _body("IssueRequest"),
+            "requestBody": body("IssueRequest"),
             "responses": {
-                "201": _good("Issued.", ref("IssuedCertificate"))
+                "201": good("Issued.", ref("IssuedCertificate"))
                 | {"headers": {"Location": {"schema": TEXT}}}
             }
-            | _problems((*_WRITE, 404, 409, 422), "Problem", PROBLEM),
+            | problems((*WRITE, 404, 409, 422), "Problem", PROBLEM),
         },
     }
 
@@ -113,8 +68,8 @@ def _certificate() -> Schema:
         "parameters": [_REFERENCE],
         "get": {
             "summary": "Return a certificate with its status.",
-            "responses": {"200": _good("Found.", ref("FoundCertificate"))}
-            | _problems((*_READ, 404, 409), "Problem", PROBLEM),
+            "responses": {"200": good("Found.", ref("FoundCertificate"))}
+            | problems((*READ, 404, 409), "Problem", PROBLEM),
         },
     }
 
@@ -124,9 +79,9 @@ def _revoke() -> Schema:
         "parameters": [_REFERENCE],
         "post": {
             "summary": "Revoke a certificate, or say what that would do.",
-            "requestBody": _body("RevokeRequest"),
-            "responses": {"200": _good("What was done.", ref("RevocationReport"))}
-            | _problems((*_WRITE, 404, 409), "Problem", PROBLEM),
+            "requestBody": body("RevokeRequest"),
+            "responses": {"200": good("What was done.", ref("RevocationReport"))}
+            | problems((*WRITE, 404, 409), "Problem", PROBLEM),
         },
     }
 
@@ -135,9 +90,9 @@ def _validate() -> Schema:
     return {
         "post": {
             "summary": "Decide whether a contract may charge, with reasons.",
-            "requestBody": _body("ValidateRequest"),
-            "responses": {"200": _good("The verdict, whichever it is.", ref("Verdict"))}
-            | _problems(_WRITE, "Problem", PROBLEM),
+            "requestBody": body("ValidateRequest"),
+            "responses": {"200": good("The verdict, whichever it is.", ref("Verdict"))}
+            | problems(WRITE, "Problem", PROBLEM),
         }
     }
 
@@ -147,9 +102,9 @@ def _release() -> Schema:
         "parameters": [_REFERENCE],
         "post": {
             "summary": "Release a certificate from hold, or say what that would do.",
-            "requestBody": _body("ReleaseRequest"),
-            "responses": {"200": _good("What was done.", ref("ReleaseReport"))}
-            | _problems((*_WRITE, 404, 409), "Problem", PROBLEM),
+            "requestBody": body("ReleaseRequest"),
+            "responses": {"200": good("What was done.", ref("ReleaseReport"))}
+            | problems((*WRITE, 404, 409), "Problem", PROBLEM),
         },
     }
 
@@ -159,8 +114,8 @@ _OCPP: Final[dict[str, tuple[str, list[Schema]]]] = {
     "Authorize": (
         "may this contract charge (C07)?",
         [
-            _parameter("X-Station-Id", "header", _STATION, "Station that the car stands at."),
-            _parameter("X-Evse-Id", "header", _STATION, "EVSE that the car stands at."),
+            parameter("X-Station-Id", "header", _STATION, "Station that the car stands at."),
+            parameter("X-Evse-Id", "header", _STATION, "EVSE that the car stands at."),
         ],
     ),
     ocpp_status.SINGLE: ("our OCSP answer about a certificate (M06).", []),
@@ -176,45 +131,35 @@ def _ocpp(version: str, action: str) -> Schema:
         "post": {
             "summary": f"OCPP {version} {action}: {meaning}",
             "parameters": parameters,
-            "requestBody": _body(request),
-            "responses": {"200": _good(f"The {action}Response, whichever it is.", ref(response))}
-            | _problems(_WRITE, "OcppError", JSON),
-        }
-    }
-
-
-def _open(summary: str, good: Schema, statuses: tuple[int, ...] = (500,)) -> Schema:
-    return {
-        "get": {
-            "summary": summary,
-            "security": _OPEN,
-            "responses": {"200": good} | _problems(statuses, "Problem", PROBLEM),
+            "requestBody": body(request),
+            "responses": {"200": good(f"The {action}Response, whichever it is.", ref(response))}
+            | problems(WRITE, "OcppError", JSON),
         }
     }
 
 
 def _operations() -> Schema:
-    health = _good("It does.", ref("Health"))
+    health = good("It does.", ref("Health"))
     metrics = {
         "get": {
             "summary": "Counters for Prometheus.",
             "description": "Open to a peer on the loopback interface without a proxy between.",
-            "security": [{"bearer": []}, {}],
-            "responses": {"200": _good("Text exposition format.", TEXT, "text/plain")}
-            | _problems((401, 403, 500, 503), "Problem", PROBLEM),
+            "security": [{"bearer": []}, {"apiKey": []}, {}],
+            "responses": {"200": good("Text exposition format.", TEXT, "text/plain")}
+            | problems((401, 403, 500, 503), "Problem", PROBLEM),
         }
     }
     return {
-        "/healthz/live": _open("Does the process answer?", health),
-        "/healthz/ready": _open("Does the store answer?", health, (500, 503)),
+        "/healthz/live": open_get("Does the process answer?", health),
+        "/healthz/ready": open_get("Does the store answer?", health, (500, 503)),
         "/metrics": metrics,
-        "/openapi.json": _open("This document.", _good("It.", {"type": "object"})),
-        "/v1/issuers": _open("Our CAs.", _good("All of them.", ref("IssuerList")), (500, 503)),
+        "/openapi.json": open_get("This document.", good("It.", {"type": "object"})),
+        "/v1/issuers": open_get("Our CAs.", good("All of them.", ref("IssuerList")), (500, 503)),
     }
 
 
 _BINARY: Final[Schema] = {"type": "string", "format": "binary"}
-_ISSUER: Final = _parameter("issuer", "path", TEXT, "Name of an issuer, such as mo2-2.")
+_ISSUER: Final = parameter("issuer", "path", TEXT, "Name of an issuer, such as mo2-2.")
 _UNCHANGED: Final = {"304": {"description": "The caller holds the newest one."}}
 
 
@@ -222,11 +167,11 @@ def _ocsp_post() -> Schema:
     bare = {413: "The request is too large.", 415: f"The body is not {REQUEST_TYPE}."}
     return {
         "summary": "OCSP (RFC 6960): status of certificates that we issued.",
-        "security": _OPEN,
+        "security": OPEN,
         "requestBody": {"required": True, "content": {REQUEST_TYPE: {"schema": _BINARY}}},
-        "responses": {"200": _good("An OCSPResponse, errors included.", _BINARY, RESPONSE_TYPE)}
+        "responses": {"200": good("An OCSPResponse, errors included.", _BINARY, RESPONSE_TYPE)}
         | {str(status): {"description": meaning} for status, meaning in bare.items()}
-        | _problems((500,), "Problem", PROBLEM),
+        | problems((500,), "Problem", PROBLEM),
     }
 
 
@@ -234,22 +179,22 @@ def _ocsp_get(description: str) -> Schema:
     return {
         "summary": "OCSP (RFC 6960 appendix A), with caching as RFC 5019 wants it.",
         "description": description,
-        "security": _OPEN,
-        "responses": {"200": _good("An OCSPResponse, errors included.", _BINARY, RESPONSE_TYPE)}
+        "security": OPEN,
+        "responses": {"200": good("An OCSPResponse, errors included.", _BINARY, RESPONSE_TYPE)}
         | _UNCHANGED
-        | _problems((500,), "Problem", PROBLEM),
+        | problems((500,), "Problem", PROBLEM),
     }
 
 
 def _file(summary: str, media_type: str, *parameters: Schema) -> Schema:
-    item = _open(summary, _good("DER.", _BINARY, media_type), (404, 500, 503))
+    item = open_get(summary, good("DER.", _BINARY, media_type), (404, 500, 503))
     item["get"]["responses"] |= _UNCHANGED
     return {"parameters": [_ISSUER, *parameters]} | item
 
 
 def _status() -> Schema:
-    encoded = _parameter("request", "path", TEXT, "DER OCSPRequest in base64, escaped or not.")
-    shard = _parameter("shard", "path", {"type": "integer", "minimum": 0}, "0 for the full CRL.")
+    encoded = parameter("request", "path", TEXT, "DER OCSPRequest in base64, escaped or not.")
+    shard = parameter("shard", "path", {"type": "integer", "minimum": 0}, "0 for the full CRL.")
     crl = "application/pkix-crl"
     return {
         "/ocsp": {
@@ -277,7 +222,7 @@ def document(public_url: str) -> Schema:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": public_url}],
-        "security": [{"bearer": []}],
+        "security": [{"bearer": []}, {"apiKey": []}],
         "paths": {
             "/v1/contracts/validate": _validate(),
             "/v1/certificates": _certificates(),
@@ -290,15 +235,27 @@ def document(public_url: str) -> Schema:
             },
             **_status(),
             **_operations(),
+            **openapi_oauth.paths(),
         },
         "components": {
-            "schemas": components(),
+            "schemas": components() | openapi_oauth.components(),
             "securitySchemes": {
                 "bearer": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "A token that `pnc client add` made.",
-                }
+                    "description": "A token of `pnc client add`, or one of /oauth/token.",
+                },
+                "apiKey": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "X-API-Key",
+                    "description": "The same token.",
+                },
+                "client": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "client_id and client_secret, for /oauth/token alone.",
+                },
             },
         },
     }

@@ -1,5 +1,5 @@
 """
-The only mapping from errors to HTTP: RFC 9457 for our own endpoints, OCPP's form under `/ocpp/`.
+The only mapping from errors to HTTP: RFC 9457 for our own endpoints, else the form of the protocol.
 
 An error that is none of `PkiError` and none of HTTP is logged with its traceback and told as
 `internal`, without a word of what it was.
@@ -8,7 +8,7 @@ An error that is none of `PkiError` and none of HTTP is logged with its tracebac
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -31,6 +31,7 @@ from web.answers import PROBLEM, json_answer
 from web.logs import ERRORS, fields_of_request
 
 OCPP_PREFIX: Final = "/ocpp/"
+OAUTH_PREFIX: Final = "/oauth/"
 RETRY_AFTER: Final = "2"
 """Seconds; a busy database is free again, a restarted one back, in about that time."""
 
@@ -70,6 +71,13 @@ _OCPP_CODES: Final[Mapping[int, str]] = {
     413: "FormationViolation",
     415: "FormationViolation",
 }
+_OAUTH_CODES: Final = {
+    "client_missing": "invalid_client",
+    "client_invalid": "invalid_client",
+    "grant_type_unsupported": "unsupported_grant_type",
+    "audience_unknown": "invalid_target",  # RFC 8707
+}
+_OAUTH_STATUS: Final = {500: "server_error", 503: "temporarily_unavailable"}
 _OCPP_DESCRIPTION: Final = 255  # OCPP-J: errorDescription, string[255]
 
 
@@ -107,6 +115,8 @@ def _of_pki(error: PkiError, status: HTTPStatus) -> Problem:
 
 def _headers(error: PkiError) -> Mapping[str, str]:
     match error:
+        case Unauthenticated(code="client_missing" | "client_invalid"):  # RFC 6749 5.2
+            return {"WWW-Authenticate": 'Basic realm="pnc"'}
         case Unauthenticated(code="token_missing"):
             return {"WWW-Authenticate": 'Bearer realm="pnc"'}
         case Unauthenticated():  # RFC 6750 3.1
@@ -157,6 +167,30 @@ def ocpp_form(problem: Problem, request_id: str) -> Response:
     return json_answer(body, problem.status, headers=problem.headers)
 
 
+def oauth_form(problem: Problem, request_id: str) -> Response:
+    """Answer as RFC 6749 5.2 has it."""
+    name = _OAUTH_CODES.get(problem.code) or _OAUTH_STATUS.get(problem.status, "invalid_request")
+    hint = f" {problem.hint}" if problem.hint else ""
+    body = {
+        "error": name,
+        "error_description": f"{problem.detail}{hint}",
+        "code": problem.code,
+        "requestId": request_id,
+    }
+    return json_answer(body, problem.status, headers={**problem.headers, "Pragma": "no-cache"})
+
+
+_FORMS: Final[tuple[tuple[str, Callable[[Problem, str], Response]], ...]] = (
+    (OCPP_PREFIX, ocpp_form),
+    (OAUTH_PREFIX, oauth_form),
+)
+"""Beginning of a path to the form of its errors."""
+
+
+def _form_of(path: str) -> Callable[[Problem, str], Response]:
+    return next((form for prefix, form in _FORMS if path.startswith(prefix)), own_form)
+
+
 def answer(error: Exception) -> Response:
     """Answer any exception in the protocol that was spoken; log what is our fault."""
     problem = problem_of(error)
@@ -165,8 +199,7 @@ def answer(error: Exception) -> Response:
         ERRORS.error("unexpected", exc_info=error, extra={"fields": fields_of_request()})
     elif problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
         ERRORS.log(logging.WARNING, problem.code, extra={"fields": fields_of_request()})
-    form = ocpp_form if request.path.startswith(OCPP_PREFIX) else own_form
-    return form(problem, g.request_id)
+    return _form_of(request.path)(problem, g.request_id)
 
 
 def register(app: Flask) -> None:

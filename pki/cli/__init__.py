@@ -8,7 +8,17 @@ from pathlib import Path
 import click
 
 from pki import __version__
-from pki.cli import certificates, contracts, decisions, installation, jobs, people, serve, trust
+from pki.cli import (
+    certificates,
+    contracts,
+    decisions,
+    installation,
+    jobs,
+    people,
+    serve,
+    tokens,
+    trust,
+)
 from pki.cli.output import HomeOption
 
 EPILOG = """
@@ -31,6 +41,16 @@ def main(context: click.Context, home: Path | None) -> None:
     context.obj = HomeOption(home=home, environment=dict(os.environ))
 
 
-for _module in (installation, serve, jobs, certificates, contracts, decisions, trust, people):
+for _module in (
+    installation,
+    serve,
+    jobs,
+    certificates,
+    contracts,
+    decisions,
+    trust,
+    people,
+    tokens,
+):
     for _command in _module.COMMANDS:
         main.add_command(_command)

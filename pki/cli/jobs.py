@@ -38,7 +38,8 @@ def jobs_run(
     """
     Run the jobs until stopped; any number of runners may run side by side.
 
-    NAMES limits it to some of them: responders, crls, ocsp-answers, evidence, decisions.
+    NAMES limits it to some of them: responders, crls, ocsp-answers, evidence, decisions,
+    token-keys.
     """
     with installation(home) as services:
         jobs = tuple(job for job in services.jobs() if not names or job.name in names)

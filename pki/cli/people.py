@@ -123,7 +123,12 @@ def client_add(  # noqa: PLR0913 - one parameter per option
     pki: Literal["own", "hosted"] | None,
     as_json: bool,
 ) -> None:
-    """Register a caller and show its token, this once."""
+    """
+    Register a caller and show its token, this once.
+
+    The client may send the token as it is, or with its id as client_id and client_secret ask
+    /oauth/token for access tokens that last a day.
+    """
     with installation(home) as services:
         client, token = access.add_client(
             services.deployment, operator(), Role(role), party_ids, name=name, pki=pki

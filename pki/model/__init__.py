@@ -70,6 +70,10 @@ from pki.model.status import (
     Responder,
     StoredAnswer,
 )
+from pki.model.tokens import (
+    TokenKey,
+    TokenPolicy,
+)
 from pki.model.trust import (
     Anchor,
     Domain,
@@ -134,6 +138,8 @@ __all__ = [
     "StatusRule",
     "StatusSource",
     "StoredAnswer",
+    "TokenKey",
+    "TokenPolicy",
     "Trust",
     "TrustAnchor",
     "TrustList",

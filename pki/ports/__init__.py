@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from pki.clock import Clock
-from pki.model import Budget
+from pki.model import Budget, TokenPolicy
 from pki.pkix.suites import PublicKey, Suite
 from pki.ports.aggregates import (
     AuditLog,
@@ -25,6 +25,9 @@ from pki.ports.aggregates import (
     TrustStore,
 )
 from pki.ports.provisioning import Outbox, Pools
+from pki.ports.spoken import (
+    TokenKeys,
+)
 from pki.ports.status import (
     EvidenceStore,
     Leases,
@@ -61,6 +64,8 @@ class Transaction(Protocol):
     def pools(self) -> Pools: ...
     @property
     def outbox(self) -> Outbox: ...
+    @property
+    def token_keys(self) -> TokenKeys: ...
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation (`mode`, `created_at`), or None."""
@@ -116,6 +121,7 @@ class Deployment:
         public_url: address of this service as relying parties reach it, without a trailing slash.
         demo: demo mode: private keys may be handed out and demo keys used.
         budget: how long the answer to an installation may be.
+        tokens: what access tokens say and how long.
     """
 
     store: Store
@@ -124,6 +130,7 @@ class Deployment:
     public_url: str
     demo: bool
     budget: Budget = field(default_factory=Budget)
+    tokens: TokenPolicy = field(default_factory=TokenPolicy)
 
 
 __all__ = [
@@ -143,6 +150,7 @@ __all__ = [
     "Signer",
     "StatusStore",
     "Store",
+    "TokenKeys",
     "Transaction",
     "TrustStore",
 ]

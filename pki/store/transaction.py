@@ -20,6 +20,7 @@ from pki.store.pools import PoolRows
 from pki.store.schema import settings
 from pki.store.session import Insert, Session, Upsert
 from pki.store.status import StatusRows
+from pki.store.tokens import TokenKeyRows
 from pki.store.trust import TrustRows
 
 
@@ -50,6 +51,7 @@ class Unit:
         "outbox",
         "pools",
         "status",
+        "token_keys",
         "trust",
     )
 
@@ -68,6 +70,7 @@ class Unit:
         self.evidence = EvidenceRows(session)
         self.pools = PoolRows(session)
         self.outbox = OutboxRows(session)
+        self.token_keys = TokenKeyRows(session)
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation, or None."""

@@ -329,3 +329,14 @@ def test_an_ambiguous_serial_asks_for_the_fingerprint(small_home: Path) -> None:
     assert error["code"] == "serial_ambiguous"
     assert len(error["fingerprints"]) == 2
     assert "fingerprint" in error["hint"]
+
+
+def test_token_keys_are_rotated_and_listed(small_home: Path) -> None:
+    assert ok(small_home, "token-key", "list") == {"keys": []}
+    first = ok(small_home, "token-key", "rotate")
+    second = ok(small_home, "token-key", "rotate")
+    listed = ok(small_home, "token-key", "list")["keys"]
+    assert {key["kid"]: key["retiredAt"] is None for key in listed} == {
+        first["kid"]: False,
+        second["kid"]: True,
+    }

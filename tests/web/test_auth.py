@@ -12,6 +12,8 @@ from tests.web.calling import Caller, code, csr, token
 from tests.web.conftest import ADMIN
 
 PUBLIC = {
+    "/.well-known/jwks.json",
+    "/oauth/token",
     "/healthz/live",
     "/healthz/ready",
     "/openapi.json",

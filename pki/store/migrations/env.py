@@ -7,7 +7,8 @@ from alembic import context
 import pki.store.schema
 import pki.store.schema_evidence
 import pki.store.schema_provisioning
-import pki.store.schema_status  # noqa: F401 - the tables register themselves
+import pki.store.schema_status
+import pki.store.schema_tokens  # noqa: F401 - the tables register themselves
 from pki.store.columns import metadata
 
 connection = context.config.attributes["connection"]

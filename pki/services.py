@@ -15,6 +15,7 @@ from pki.clock import Clock, SystemClock
 from pki.errors import Unavailable
 from pki.jobs import Job
 from pki.keys.files import FileKeys
+from pki.keys.vault import FileVault
 from pki.model import IssuerState
 from pki.ports import Deployment
 from pki.settings import MIN_PASSPHRASE, Settings
@@ -77,6 +78,7 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
     deployment = Deployment(
         store=database,
         keys=FileKeys(settings.home / "keys", partial(_passphrase, settings)),
+        vault=FileVault(settings.home / "keys" / "storage.key", partial(_passphrase, settings)),
         clock=clock or SystemClock(),
         public_url=settings.public_url,
         demo=settings.demo,

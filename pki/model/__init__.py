@@ -45,6 +45,16 @@ from pki.model.evidence import (
     StaleRule,
     StatusSource,
 )
+from pki.model.partners import (
+    CommandState,
+    OwnParty,
+    Partner,
+    PartnerCommand,
+    PartnerEndpoint,
+    PartnerObject,
+    PartnerParty,
+    PartnerState,
+)
 from pki.model.people import (
     Account,
     Client,
@@ -98,6 +108,7 @@ __all__ = [
     "ChangeKind",
     "Check",
     "Client",
+    "CommandState",
     "Contract",
     "ContractCheck",
     "ContractEvidence",
@@ -121,6 +132,13 @@ __all__ = [
     "Issuer",
     "IssuerState",
     "OwnIssuer",
+    "OwnParty",
+    "Partner",
+    "PartnerCommand",
+    "PartnerEndpoint",
+    "PartnerObject",
+    "PartnerParty",
+    "PartnerState",
     "Party",
     "PathStatus",
     "Principal",

@@ -24,6 +24,7 @@ from pki.ports.aggregates import (
     Issuers,
     TrustStore,
 )
+from pki.ports.partners import PartnerObjects, Partners, Vault
 from pki.ports.provisioning import Outbox, Pools
 from pki.ports.spoken import (
     TokenKeys,
@@ -66,6 +67,10 @@ class Transaction(Protocol):
     def outbox(self) -> Outbox: ...
     @property
     def token_keys(self) -> TokenKeys: ...
+    @property
+    def partners(self) -> Partners: ...
+    @property
+    def partner_objects(self) -> PartnerObjects: ...
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation (`mode`, `created_at`), or None."""
@@ -126,6 +131,7 @@ class Deployment:
 
     store: Store
     keys: Keys
+    vault: Vault
     clock: Clock
     public_url: str
     demo: bool
@@ -146,6 +152,8 @@ __all__ = [
     "Keys",
     "Leases",
     "Outbox",
+    "PartnerObjects",
+    "Partners",
     "Pools",
     "Signer",
     "StatusStore",
@@ -153,4 +161,5 @@ __all__ = [
     "TokenKeys",
     "Transaction",
     "TrustStore",
+    "Vault",
 ]

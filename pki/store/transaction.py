@@ -16,6 +16,8 @@ from pki.store.intents import IntentRows
 from pki.store.issuers import IssuerRows
 from pki.store.leases import LeaseRows
 from pki.store.outbox import OutboxRows
+from pki.store.partner_objects import PartnerObjectRows
+from pki.store.partners import PartnerRows
 from pki.store.pools import PoolRows
 from pki.store.schema import settings
 from pki.store.session import Insert, Session, Upsert
@@ -49,6 +51,8 @@ class Unit:
         "issuers",
         "leases",
         "outbox",
+        "partner_objects",
+        "partners",
         "pools",
         "status",
         "token_keys",
@@ -71,6 +75,8 @@ class Unit:
         self.pools = PoolRows(session)
         self.outbox = OutboxRows(session)
         self.token_keys = TokenKeyRows(session)
+        self.partners = PartnerRows(session)
+        self.partner_objects = PartnerObjectRows(session)
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation, or None."""

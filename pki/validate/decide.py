@@ -8,8 +8,7 @@ store or a network; everything comes as an argument.
 from __future__ import annotations
 
 import datetime as dt
-from functools import lru_cache
-from typing import Final, Literal
+from typing import Final
 
 from pki.ids import Edition
 from pki.model import (
@@ -21,11 +20,11 @@ from pki.model import (
     Rejected,
     Trust,
 )
-from pki.validate.case import Case, edition_of, make_case
+from pki.validate.case import Case, edition_of, make_case, path_status
 from pki.validate.outcomes import OUTCOMES
 from pki.validate.presented import Presented
 from pki.validate.questions import (
-    ALL_QUESTIONS,
+    CHAIN_QUESTIONS,
     CONTRACT_QUESTIONS,
     Answer,
     No,
@@ -48,18 +47,16 @@ def decide(  # noqa: PLR0913 - the signature that the architecture fixes
     """Answer whether this contract may be used here and now, and why."""
     case = make_case(chain, check, evidence, trust, policy, now)
     with_chain = check.chain is not None or check.unreadable is not None or bool(check.hash_data)
-    questions = ALL_QUESTIONS if with_chain else CONTRACT_QUESTIONS
+    questions = (*CHAIN_QUESTIONS, *CONTRACT_QUESTIONS) if with_chain else CONTRACT_QUESTIONS
     checks: list[Check] = []
     refusal: No | None = None
     for name, clause, ask in questions:
         answer = ask(case)
-        if type(answer) is Yes and not answer.notes:  # nearly always
-            checks.append(_check(name, "yes", answer.detail, clause))
-            continue
         checks.extend(_checks(name, clause, answer))
         if isinstance(answer, No):
             refusal = answer
             break
+    status = path_status(case)
     account = evidence.contract.account
     edition = case.emaid.edition if case.emaid else edition_of(case.leaf)
     if refusal is not None:
@@ -67,7 +64,7 @@ def decide(  # noqa: PLR0913 - the signature that the architecture fixes
             emaid=case.emaid,
             edition=edition,
             checks=tuple(checks),
-            path=case.status,
+            path=status,
             with_chain=with_chain,
             account=account,
             fault=refusal.fault,
@@ -77,7 +74,7 @@ def decide(  # noqa: PLR0913 - the signature that the architecture fixes
         emaid=case.emaid,
         edition=edition,
         checks=tuple(checks),
-        path=case.status,
+        path=status,
         with_chain=with_chain,
         account=account,
         expires_soon=_expires_soon(case),
@@ -90,21 +87,14 @@ def decide(  # noqa: PLR0913 - the signature that the architecture fixes
 def _checks(name: str, clause: str, answer: Answer) -> list[Check]:
     match answer:
         case Yes(detail, notes):
-            found = [_check(name, "yes", detail, clause)]
-            found.extend(_check(name, "note", note, clause) for note in notes)
-            return found
+            found = [Check(question=name, answer="yes", detail=detail, clause=clause)]
+            return found + [
+                Check(question=name, answer="note", detail=note, clause=clause) for note in notes
+            ]
         case No(_, detail):
-            return [_check(name, "no", detail, clause)]
+            return [Check(question=name, answer="no", detail=detail, clause=clause)]
         case NotAsked(why):
-            return [_check(name, "not_asked", why, clause)]
-
-
-@lru_cache(maxsize=1024)
-def _check(
-    question: str, answer: Literal["yes", "no", "not_asked", "note"], detail: str, clause: str
-) -> Check:
-    """Return one line of a verdict; most are the same in every verdict."""
-    return Check(question=question, answer=answer, detail=detail, clause=clause)
+            return [Check(question=name, answer="not_asked", detail=why, clause=clause)]
 
 
 def _expires_soon(case: Case) -> bool:

@@ -15,7 +15,6 @@ from pki.pkix.path.build import (
     Search,
     find,
 )
-from pki.pkix.path.routes import Routes
 from pki.pkix.path.values import (
     ANY_POLICY,
     CONTRACT,
@@ -37,7 +36,6 @@ __all__ = [
     "Path",
     "PathFault",
     "PolicyInputs",
-    "Routes",
     "Rules",
     "Search",
     "find",

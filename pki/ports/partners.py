@@ -1,0 +1,90 @@
+"""How verbs see partners and the objects that partners keep with us."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Protocol
+
+from pki.model import (
+    Partner,
+    PartnerCommand,
+    PartnerObject,
+    PartnerParty,
+)
+
+
+class Vault(Protocol):
+    """Encryption at rest of secrets that we must be able to tell others."""
+
+    def seal(self, secret: bytes, context: str) -> bytes:
+        """Encrypt for a context. Raises Unavailable (`key_unavailable`)."""
+
+    def unseal(self, sealed: bytes, context: str) -> bytes:
+        """Decrypt what was sealed for that context. Raises Unavailable (`key_unavailable`)."""
+
+
+class Partners(Protocol):
+    """Platforms that we speak OCPI with."""
+
+    def add(self, partner: Partner) -> None:
+        """Store a partner. Raises Conflict (`partner_exists`)."""
+
+    def get(self, partner_id: str, *, lock: bool = False) -> Partner | None:
+        """Return a partner, removed or not; with `lock`, its other writers wait."""
+
+    def by_token_hash(self, token_hash: bytes) -> Partner | None: ...
+
+    def all(self) -> list[Partner]:
+        """Return every partner, removed ones included, by id."""
+
+    def replace(self, partner: Partner) -> None:
+        """Store a partner in place of the one with its id."""
+
+    def parties(self, partner_id: str) -> list[PartnerParty]: ...
+
+    def set_parties(self, partner_id: str, parties: list[PartnerParty]) -> None:
+        """Replace what the partner's credentials say; its hub directory stays."""
+
+    def put_client(self, party: PartnerParty) -> bool:
+        """Store a word of a hub about a party; tell whether it was newer than what is held."""
+
+    def reaching(self, party: str, role: str) -> list[tuple[Partner, PartnerParty]]:
+        """Return the registered partners through which a party is reached, direct ones first."""
+
+    def with_own(self, party: str) -> list[Partner]:
+        """Return registered partners that deal with this party of ours."""
+
+
+class PartnerObjects(Protocol):
+    """Objects that partners own and keep with us."""
+
+    def get(self, kind: str, party: str, key: str) -> PartnerObject | None:
+        """Return the newest version, or None."""
+
+    def put(self, found: PartnerObject) -> None:
+        """Store an object in place of the one with its kind, party, key and sequence."""
+
+    def of_reference(self, kind: str, reference: str) -> list[PartnerObject]:
+        """Return objects tied to an authorisation."""
+
+    def of_key(self, kind: str, key: str) -> list[PartnerObject]:
+        """Return the objects with this key of every owner."""
+
+    def versions(self, party: str, key: str) -> list[PartnerObject]:
+        """Return every version of a tariff, oldest first."""
+
+    def add_command(self, command: PartnerCommand) -> None:
+        """Store a command. Raises Conflict (`command_exists`)."""
+
+    def command(self, command_id: str) -> PartnerCommand | None: ...
+
+    def finish_command(self, command_id: str, result: str, *, expired: bool = False) -> bool:
+        """Give an open command its result; tell whether it was open."""
+
+    def open_commands(
+        self, parties: tuple[str, ...] | None, *, after: str | None = None, limit: int = 100
+    ) -> list[PartnerCommand]:
+        """Return a page of open inbound commands of these parties of ours, by id."""
+
+    def expired_commands(self, now: dt.datetime, limit: int) -> list[PartnerCommand]:
+        """Return open commands whose time is over."""

@@ -1,0 +1,1 @@
+"""Partner protocols: pure, no I/O, no clock."""

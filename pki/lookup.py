@@ -9,7 +9,7 @@ from pki import access
 from pki.errors import BadInput, Conflict, NotFound
 from pki.ids import Fingerprint, SerialNumber, quote
 from pki.issue import chain_of
-from pki.model import CertificateRecord, Intent, Issuer, Principal, Revocation
+from pki.model import CertificateRecord, CrlIntent, Intent, Issuer, Principal, Revocation
 from pki.pkix.profiles import Kind
 from pki.ports import Deployment, Transaction
 
@@ -128,6 +128,13 @@ def intents(deployment: Deployment, principal: Principal) -> list[Intent]:
     access.require(principal, access.Action.READ_AUDIT)
     with deployment.store.read() as tx:
         return tx.intents.unfinished()
+
+
+def crl_intents(deployment: Deployment, principal: Principal) -> list[CrlIntent]:
+    """Return CRLs that were begun and not finished, oldest first: under way, or cut short."""
+    access.require(principal, access.Action.READ_AUDIT)
+    with deployment.store.read() as tx:
+        return tx.status.unfinished_crl_intents()
 
 
 def issuers(deployment: Deployment) -> list[Issuer]:

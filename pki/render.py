@@ -18,6 +18,7 @@ from pki.model import (
     CertificateRecord,
     Client,
     Contract,
+    CrlIntent,
     Intent,
     Issuer,
     Party,
@@ -190,6 +191,19 @@ def intent_json(intent: Intent) -> Json:
         "suite": intent.suite.value,
         "owner": intent.owner,
         "requestedBy": intent.requested_by,
+        "state": intent.state.value,
+        "createdAt": format_time(intent.created_at),
+    }
+
+
+def crl_intent_json(intent: CrlIntent) -> Json:
+    """Return a CRL that was begun and not finished; `shard` 0 is the full one."""
+    return {
+        "intentId": intent.intent_id,
+        "issuer": intent.issuer_id,
+        "profile": "crl",
+        "shard": intent.shard,
+        "number": intent.number,
         "state": intent.state.value,
         "createdAt": format_time(intent.created_at),
     }

@@ -94,6 +94,7 @@ def revoke(
         with deployment.store.read() as tx:
             return _revoke(deployment, tx, principal, reference, reason, dry_run=True)
     with deployment.store.write() as tx:
+        tx.status.take_turn()
         return _revoke(deployment, tx, principal, reference, reason, dry_run=False)
 
 
@@ -221,6 +222,7 @@ def release(
         with deployment.store.read() as tx:
             return _release(deployment, tx, principal, reference, dry_run=True)
     with deployment.store.write() as tx:
+        tx.status.take_turn()
         return _release(deployment, tx, principal, reference, dry_run=False)
 
 

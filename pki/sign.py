@@ -66,6 +66,8 @@ def _refuse_demo_key(deployment: Deployment, issuer: Issuer) -> None:
 def _may_sign(issuer: Issuer, intent: Intent) -> bool:
     if issuer.state is IssuerState.ACTIVE:
         return True
+    if issuer.state is IssuerState.STATUS_ONLY:  # who answers for what it once issued
+        return intent.kind is Kind.OCSP
     own_root = intent.kind is issuer.kind and issuer.kind in _ROOTS
     return issuer.state is IssuerState.PENDING and own_root
 

@@ -269,7 +269,11 @@ def show_command(home: HomeOption, *, reference: str, as_json: bool) -> None:
 @click.option("--common-name", help="Exactly this CN.")
 @click.option("--after", help="Fingerprint that ended the page before.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
-@click.option("--intents", is_flag=True, help="Unfinished issuances that a crash left behind.")
+@click.option(
+    "--intents",
+    is_flag=True,
+    help="Unfinished issuances and CRLs: under way, or left behind by a crash.",
+)
 @json_option
 @click.pass_obj
 @with_errors
@@ -316,9 +320,13 @@ def list_command(  # noqa: PLR0913 - one parameter per option
 
 def _show_intents(services: Services, *, as_json: bool) -> None:
     found = lookup.intents(services.deployment, operator())
-    rows = [(i.intent_id, i.state.value, i.issuer_id, i.serial, i.profile) for i in found]
+    crls = lookup.crl_intents(services.deployment, operator())
+    rows: list[tuple[object, ...]] = [
+        (i.intent_id, i.state.value, i.issuer_id, i.serial, i.profile) for i in found
+    ]
+    rows += [(i.intent_id, i.state.value, i.issuer_id, f"number {i.number}", "crl") for i in crls]
     emit(
-        [render.intent_json(intent) for intent in found],
+        [*map(render.intent_json, found), *map(render.crl_intent_json, crls)],
         as_json=as_json,
         table=lambda: listing(("intent", "state", "issuer", "serial", "profile"), rows),
     )

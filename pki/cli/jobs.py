@@ -18,6 +18,7 @@ from pki.cli.output import (
 )
 from pki.errors import BadInput
 from pki.jobs import Runner, holder, run_once
+from pki.services import check_start
 
 
 @click.group("jobs")
@@ -28,12 +29,17 @@ def jobs_group() -> None:
 @jobs_group.command("run")
 @click.argument("names", nargs=-1)
 @click.option("--once", is_flag=True, help="Do each job once and end.")
-@click.option("--with-parent", is_flag=True, help="End when the process that started it ends.")
+@click.option(
+    "--with-parent",
+    type=click.IntRange(min=1),
+    metavar="PID",
+    help="End when the process PID, which started it, ends.",
+)
 @json_option
 @click.pass_obj
 @with_errors
 def jobs_run(
-    home: HomeOption, *, names: tuple[str, ...], once: bool, with_parent: bool, as_json: bool
+    home: HomeOption, *, names: tuple[str, ...], once: bool, with_parent: int | None, as_json: bool
 ) -> None:
     """
     Run the jobs until stopped; any number of runners may run side by side.
@@ -42,6 +48,7 @@ def jobs_run(
     token-keys.
     """
     with installation(home) as services:
+        check_start(services)
         jobs = tuple(job for job in services.jobs() if not names or job.name in names)
         if len(jobs) < len(set(names)):
             known = ", ".join(job.name for job in services.jobs())
@@ -52,11 +59,11 @@ def jobs_run(
             rows = [(name, "held elsewhere" if n is None else n) for name, n in done.items()]
             emit(done, as_json=as_json, table=lambda: listing(("job", "done"), rows))
             return
-        parent = os.getppid()
         runner = Runner(deployment=services.deployment, jobs=jobs)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: runner.stop())
-        runner.run(lambda: not with_parent or os.getppid() == parent)
+        # the number that was given, as the parent may have ended before this line
+        runner.run(lambda: with_parent is None or os.getppid() == with_parent)
 
 
 COMMANDS: Final = (jobs_group,)

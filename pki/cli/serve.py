@@ -259,8 +259,9 @@ def _run_gunicorn(settings: Settings, lock: int) -> None:
     environment["PNC_HOME"] = str(settings.home)
     if settings.passphrase_file:
         environment["PNC_KEY_PASSPHRASE_FILE"] = str(settings.passphrase_file)
-    jobs = ["-m", "pki.cli", "--home", str(settings.home), "jobs", "run", "--with-parent"]
-    subprocess.Popen([sys.executable, *jobs], env=environment)  # noqa: S603 - fixed words
+    jobs = ["-m", "pki.cli", "--home", str(settings.home), "jobs", "run"]
+    ours = ["--with-parent", str(os.getpid())]  # gunicorn keeps the number
+    subprocess.Popen([sys.executable, *jobs, *ours], env=environment)  # noqa: S603 - fixed words
     os.set_inheritable(lock, True)
     config = str(files("web") / "gunicorn.conf.py")
     command = [sys.executable, "-m", "gunicorn", "--config", config]

@@ -36,6 +36,9 @@ class StatusStore(Protocol):
     ) -> None:
         """Append to the change log, in the order of commits."""
 
+    def take_turn(self) -> None:
+        """Make everybody else who changes a status wait until this transaction ends."""
+
     def hold_changes(self) -> None:
         """Make every writer of the change log wait until this transaction ends."""
 
@@ -74,6 +77,9 @@ class StatusStore(Protocol):
         """Store an open intent. Raises Conflict (`crl_number_taken`)."""
 
     def crl_intent(self, intent_id: str) -> CrlIntent | None: ...
+
+    def unfinished_crl_intents(self) -> list[CrlIntent]:
+        """Return intents that are open or signing, oldest first."""
 
     def move_crl_intent(self, intent_id: str, before: IntentState, after: IntentState) -> bool:
         """Change the state only if it is `before`; tell whether it was."""

@@ -18,6 +18,7 @@ from pki.ports import Deployment, Signer
 from pki.status.policy import StatusPolicy
 
 _MAX_COMMON_NAME = 64
+_SIGNING = frozenset((IssuerState.ACTIVE, IssuerState.STATUS_ONLY))
 
 
 def make(deployment: Deployment, principal: Principal, issuer: Issuer) -> Responder:
@@ -122,6 +123,6 @@ def _waiting(deployment: Deployment, policy: StatusPolicy) -> list[Issuer]:
     return [
         issuer
         for issuer in issuers
-        if issuer.state is IssuerState.ACTIVE
+        if issuer.state in _SIGNING
         and ends[issuer.issuer_id] < min(soon, load(issuer.certificate).not_after)
     ]

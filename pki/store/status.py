@@ -51,6 +51,15 @@ class StatusRows:
         """
         self._lock_log(sql.HOLD)
 
+    def take_turn(self) -> None:
+        """
+        Let nobody else change a status until this transaction ends.
+
+        Who changes several takes it before anything else, so that two who want the same
+        certificates in another order never wait for each other.
+        """
+        self._lock_log(sql.TURN)
+
     def _lock_log(self, statement: Executable) -> None:
         """Lock the row that counts changes; the first to lock it makes it."""
         if self._session.first(statement) is None:
@@ -125,8 +134,8 @@ class StatusRows:
 
     def drop_answers(self, issuer_id: str, serial: SerialNumber) -> None:
         """Forget every stored answer about a certificate; others change no status meanwhile."""
-        # first the turn in the change log: an answer that is being kept is there, or not yet judged
-        self._lock_log(sql.TURN)
+        # an answer that is being kept meanwhile is there after this, or not yet judged
+        self.take_turn()
         key = {"the_issuer": issuer_id, "the_serial": serial.value}
         self._session.change(sql.DROP_ANSWERS, key)
 

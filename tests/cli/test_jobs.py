@@ -11,18 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pki.model import Reason
+from pki.model import IntentState, Reason
 from pki.revoke import revoke
 from tests.cli.test_cli import ok, refused, run
 from tests.homes import ADMIN, MO_BRANCH, opened
 from tests.status import hosts
 from tests.status.hosts import wait_for
+from tests.store import status_samples
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = [sys.executable, "-m", "pki.cli", "--home"]
 PARENT = """
 import os, subprocess, sys
-child = subprocess.Popen(sys.argv[1:])
+child = subprocess.Popen([*sys.argv[1:], str(os.getpid())])
 print(child.pid, flush=True)
 sys.stdin.read()
 """
@@ -68,6 +69,19 @@ def test_once_leaves_alone_what_another_runner_holds(small_home: Path) -> None:
     assert "held elsewhere" in run(small_home, "jobs", "run", "--once", "crls").stdout
 
 
+def test_a_crl_that_a_crash_cut_short_is_listed_as_an_intent(small_home: Path) -> None:
+    intent = status_samples.crl_intent(
+        7, issuer_id=hosts.LEAF_ISSUER, shard=0, state=IntentState.SIGNING
+    )
+    with opened(small_home) as services, services.deployment.store.write() as tx:
+        tx.status.add_crl_intent(intent)
+    (told,) = ok(small_home, "list", "--intents")
+    assert (told["profile"], told["state"], told["number"]) == ("crl", "signing", 7)
+    assert "number 7" in run(small_home, "list", "--intents").stdout
+    assert ok(small_home, "jobs", "run", "--once", "crls") == {"crls": len(MO_BRANCH)}
+    assert ok(small_home, "list", "--intents") == []
+
+
 def test_a_job_that_does_not_exist_is_refused(small_home: Path) -> None:
     error = refused(small_home, "jobs", "run", "--once", "tea")
     assert error["code"] == "job_unknown"
@@ -102,7 +116,7 @@ def test_a_runner_survives_an_outage_and_a_signal_ends_it(small_home: Path) -> N
 
 
 def test_with_parent_the_runner_ends_when_its_parent_does(small_home: Path) -> None:
-    command = [*RUN, str(small_home), "jobs", "run", "--with-parent", *OURS]
+    command = [*RUN, str(small_home), "jobs", "run", *OURS, "--with-parent"]
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, *command],
         cwd=ROOT,
@@ -123,6 +137,32 @@ def test_with_parent_the_runner_ends_when_its_parent_does(small_home: Path) -> N
         parent.kill()
         if _lives(runner):
             os.kill(runner, signal.SIGKILL)
+
+
+def test_a_runner_whose_parent_ended_before_it_began_ends_at_once(small_home: Path) -> None:
+    """It asked for its parent's number itself once, and took init for the parent."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    with _runner(small_home, *OURS, "--with-parent", str(gone.pid)) as process:
+        assert process.wait(timeout=60) == 0
+
+
+def test_a_runner_refuses_what_serve_refuses(small_home: Path) -> None:
+    """Demo keys in production mode: each job once failed by itself, again and again."""
+    phrase = small_home / "phrase"
+    phrase.write_text("a passphrase of some length", "utf-8")
+    production = {"PNC_MODE": "production", "PNC_KEY_PASSPHRASE_FILE": str(phrase)}
+    done = subprocess.run(
+        [*RUN, str(small_home), "jobs", "run", *OURS],
+        cwd=ROOT,
+        env=_environment() | production,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "demo keys" in done.stderr
 
 
 def _lives(pid: int) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pki import audit
+from pki import audit, lookup
 from pki.model import CertificateRecord, IntentState, Reason
 from pki.revoke import revoke
 from pki.services import Services
@@ -106,6 +106,8 @@ def test_i1_kill_while_a_crl_is_made_never_takes_its_number_back(
         begun = _states(services)[1:]
         expected = {1: [], 2: ["open"], 3: ["open"]}
         assert begun == (["completed"] if committed else expected.get(step, ["signing"]))
+        left = [i.state.value for i in lookup.crl_intents(services.deployment, ADMIN)]
+        assert left == [state for state in begun if state != "completed"]
         assert _intact(services)
         serial = _revoked(services)
         assert _publish(services) == 2 + len(begun)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,7 +14,7 @@ from pki.model import IntentState, IssuerState, Reason
 from pki.pkix.certificate import load
 from pki.revoke import release, revoke
 from pki.services import Services
-from pki.status import StatusPolicy, crl_draft, crls
+from pki.status import StatusPolicy, crls
 from tests.homes import ADMIN, MO_BRANCH
 from tests.status import hosts
 from tests.status.crl_work import POLICY, intents, publish, publish_due, revoked
@@ -235,9 +234,26 @@ def test_an_entry_that_a_clock_ahead_dropped_comes_back(
         seen.append(record.serial.as_int in hosts.listed(timed))
     assert seen == [True, True, False]
     clock.at = begun + 2 * DAY
-    issuer = hosts.issuer_of(timed)
-    draft = crl_draft.write(timed.deployment, issuer, 0, POLICY, io.BytesIO())
-    assert draft.entries == 1
+    assert publish_due(timed) == len(MO_BRANCH)
+    assert hosts.listed(timed) == {record.serial.as_int: "superseded"}
+
+
+def test_after_a_clock_was_ahead_a_crl_is_made_at_once_and_its_number_grows(
+    timed: Services, clock: MovableClock
+) -> None:
+    begun = clock.at
+    publish_due(timed)
+    clock.at = begun + 400 * DAY
+    publish_due(timed)
+    ahead = hosts.number_of(timed)
+    clock.at = begun + HOUR
+    assert publish_due(timed) == len(MO_BRANCH)
+    assert hosts.number_of(timed) == ahead + 1
+    with timed.deployment.store.read() as tx:
+        record = tx.status.crl(LEAF_ISSUER, 0)
+    assert record is not None
+    assert record.this_update == begun + HOUR
+    assert publish_due(timed) == 0
 
 
 def test_a_certificate_that_ended_before_the_first_crl_stands_on_it_once(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from pki.errors import Unavailable
+from pki.errors import PkiError, Unavailable
 from pki.model import IssuerState, Reason, Responder
 from pki.pkix.certificate import load
 from pki.pkix.suites import Suite
@@ -122,12 +122,32 @@ def test_a_responder_that_ends_before_its_ca_which_ends_soon_is_replaced(
     assert signers(timed)[-1].not_after == end
 
 
-def test_a_ca_that_is_not_active_gets_none(timed: Services, clock: MovableClock) -> None:
+def test_a_retired_ca_gets_none(timed: Services, clock: MovableClock) -> None:
     with timed.deployment.store.write() as tx:
         tx.issuers.set_state(LEAF_ISSUER, IssuerState.RETIRED)
     clock.at += 80 * DAY
     assert renew(timed) == len(MO_BRANCH) - 1
     assert len(signers(timed)) == 1
+
+
+def test_a_revoked_ca_goes_on_answering_beyond_the_end_of_its_first_responder(
+    timed: Services, clock: MovableClock
+) -> None:
+    """It once got no new responder, so that everybody was told tryLater after some months."""
+    good, bad = (hosts.issued(timed) for _ in range(2))
+    revoke(timed.deployment, ADMIN, bad.fingerprint.value, Reason.KEY_COMPROMISE)
+    authority = load(hosts.issuer_of(timed).certificate)
+    revoke(timed.deployment, ADMIN, authority.fingerprint.value, Reason.CA_COMPROMISE)
+    assert hosts.issuer_of(timed).state is IssuerState.STATUS_ONLY
+    (old,) = signers(timed)
+    clock.at = old.not_after + DAY
+    assert hosts.ask(timed, good) == hosts.TRY_LATER
+    assert renew(timed) == len(MO_BRANCH)
+    assert len(signers(timed)) == 2
+    assert (hosts.ask(timed, good), hosts.ask(timed, bad)) == (GOOD, hosts.REVOKED)
+    with pytest.raises(PkiError) as refused:
+        hosts.issued(timed)
+    assert refused.value.code in {"issuer_not_active", "issuer_unknown"}
 
 
 @dataclass

@@ -19,6 +19,9 @@ from pki.model import (
     Contract,
     ContractEvidence,
     ContractState,
+    Credential,
+    CredentialKind,
+    CredentialState,
     Principal,
 )
 from pki.ports import Deployment, Transaction
@@ -180,7 +183,26 @@ def attach(tx: Transaction, emaid: Emaid, now: dt.datetime, actor: str) -> Contr
     if same is None:
         return _add(tx, emaid, ContractState.ACTIVE, now, actor)
     tx.contracts.add_identifier(same.contract_id, emaid)
+    if emaid.edition is Edition.ISO2:  # the same EMAID of -20 is the same credential
+        _register(tx, same, emaid, now)
     return same
+
+
+def _register(tx: Transaction, contract: Contract, emaid: Emaid, now: dt.datetime) -> None:
+    """Keep the EMAID as a credential of its contract, in place of what a partner told of it."""
+    credential = Credential(
+        credential_id=f"e{emaid.edition}{emaid.key}",
+        emsp=contract.account.value,
+        kind=CredentialKind.EMAID,
+        uid=emaid.key,
+        presented=emaid.presented,
+        contract_id=contract.contract_id,
+        contract=emaid.key,
+        state=CredentialState.ACTIVE,
+        created_at=now,
+        updated_at=now,
+    )
+    tx.credentials.put(credential)
 
 
 def _same_contract(tx: Transaction, emaid: Emaid) -> Contract | None:
@@ -237,6 +259,7 @@ def _add(
         created_at=now,
     )
     tx.contracts.add(contract)
+    _register(tx, contract, emaid, now)
     audit.record(
         tx,
         chain=audit.ADMIN,

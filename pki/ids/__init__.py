@@ -10,13 +10,16 @@ from pki.ids.base import CheckDigit, Edition, quote
 from pki.ids.certificates import CpsName, Fingerprint, SerialNumber
 from pki.ids.check_characters import check_character, check_character_din, check_character_iso20
 from pki.ids.contracts import DinEvcoId, Emaid
+from pki.ids.credentials import LONGEST_UID, CredentialUid, fold_prefix
 from pki.ids.parties import OperatorId, ProviderId, Wmi
 from pki.ids.stations import EvseId, SeccId
 from pki.ids.vehicles import EvccId, Pcid
 
 __all__ = [
+    "LONGEST_UID",
     "CheckDigit",
     "CpsName",
+    "CredentialUid",
     "DinEvcoId",
     "Edition",
     "Emaid",
@@ -32,5 +35,6 @@ __all__ = [
     "check_character",
     "check_character_din",
     "check_character_iso20",
+    "fold_prefix",
     "quote",
 ]

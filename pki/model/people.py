@@ -17,6 +17,7 @@ class Role(StrEnum):
     EMSP = "emsp"
     OEM = "oem"
     CPS = "cps"
+    HUB = "hub"
     ADMIN = "admin"
     AUDITOR = "auditor"
 
@@ -53,12 +54,20 @@ class Client:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Party:
-    """A registered company; `name` becomes the O of its certificates."""
+    """
+    A registered company; `name` becomes the O of its certificates.
+
+    Attributes:
+        party_id: operator id, provider id, WMI; for roaming parties country and party id (OCPI
+            `country_code` and `party_id`), which need not begin its EVSE or contract ids.
+        hub: party id of the hub through which it is reached, or None.
+    """
 
     party_id: str
     role: Role
     name: str
     created_at: dt.datetime
+    hub: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,11 +11,15 @@ from pki.model.certificates import IntentState
 
 
 class ChangeKind(StrEnum):
-    """What changed: a certificate was revoked or released from hold, or a CA or responder came."""
+    """
+    What changed: a certificate was revoked or released from hold, a CA or responder came, or, for
+    authorisations, a party, an account, a range or an agreement did.
+    """
 
     REVOKED = "revoked"
     RELEASED = "released"
     ISSUERS = "issuers"
+    ROAMING = "roaming"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from pki.ports.aggregates import (
 )
 from pki.ports.partners import PartnerObjects, Partners, Vault
 from pki.ports.provisioning import Outbox, Pools
+from pki.ports.roaming import AskEmsp, Credentials, RoamingStore, Sessions
 from pki.ports.spoken import (
     TokenKeys,
 )
@@ -71,6 +72,12 @@ class Transaction(Protocol):
     def partners(self) -> Partners: ...
     @property
     def partner_objects(self) -> PartnerObjects: ...
+    @property
+    def roaming(self) -> RoamingStore: ...
+    @property
+    def credentials(self) -> Credentials: ...
+    @property
+    def sessions(self) -> Sessions: ...
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation (`mode`, `created_at`), or None."""
@@ -140,10 +147,12 @@ class Deployment:
 
 
 __all__ = [
+    "AskEmsp",
     "AuditLog",
     "Certificates",
     "Clients",
     "Contracts",
+    "Credentials",
     "Decisions",
     "Deployment",
     "EvidenceStore",
@@ -155,6 +164,8 @@ __all__ = [
     "PartnerObjects",
     "Partners",
     "Pools",
+    "RoamingStore",
+    "Sessions",
     "Signer",
     "StatusStore",
     "Store",

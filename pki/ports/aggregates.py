@@ -133,6 +133,9 @@ class Contracts(Protocol):
 
     def parties(self) -> list[Party]: ...
 
+    def set_hub(self, role: Role, party_id: str, hub: str | None) -> bool:
+        """Say through which hub a party is reached; tell whether the party was there."""
+
     def add_account(self, account: Account) -> None:
         """Store an account. Raises Conflict (`account_exists`)."""
 
@@ -155,6 +158,15 @@ class Contracts(Protocol):
         """Return contracts whose -20 identifier is `key14`, or it and one more character."""
 
     def set_state(self, contract_id: str, state: ContractState) -> None: ...
+
+    def set_terms(self, contract: Contract) -> None:
+        """Write validity and whitelist rule of a contract. Raises NotFound (`contract_unknown`)."""
+
+    def block(self, contract_id: str, key: str, at: dt.datetime | None) -> int:
+        """Block identifiers of a contract that begin with `key`, or with None unblock them."""
+
+    def hand_over(self, prefix: str, party: ProviderId, limit: int) -> int:
+        """Move contracts whose identifiers begin so to an account, some at a time; count them."""
 
     def search(
         self,

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Final
 
 from pki.errors import PkiError
-from pki.model import Change, Responder, StoredAnswer
+from pki.model import Change, ChangeKind, Responder, StoredAnswer
 from pki.pkix import ocsp
 from pki.pkix.certificate import load
 from pki.pkix.ocsp import CertId, CertStatus, OcspRequest, ResponseStatus, SingleAnswer
@@ -352,6 +352,8 @@ class Answers:
 
     def _hear(self, change: Change) -> None:
         """Drop what a change made wrong: all of it where a CA or a responder came or went."""
+        if change.kind is ChangeKind.ROAMING:
+            return
         with self._lock:
             if self._index is not self._view.index or change.serial is None:
                 self._index = self._view.index

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any, Final
@@ -10,8 +11,9 @@ from sqlalchemy import Integer, Row, Select, bindparam, func, select, update
 
 from pki.errors import Conflict, NotFound
 from pki.ids import CheckDigit, Edition, Emaid, ProviderId
-from pki.model import Account, Contract, ContractState, Party, Role
+from pki.model import Account, Contract, ContractState, Party, Role, Whitelist
 from pki.store.schema import accounts, contract_identifiers, contracts, parties
+from pki.store.schema_roaming import credentials
 from pki.store.session import Session, Upsert
 
 _BEHIND_Z: Final = "["
@@ -32,6 +34,51 @@ _SET_STATE: Final = (
     update(contracts)
     .where(contracts.c.contract_id == bindparam("the_contract"))
     .values(state=bindparam("after"))
+)
+
+_SET_HUB: Final = (
+    update(parties)
+    .where(parties.c.role == bindparam("the_role"), parties.c.party_id == bindparam("the_party"))
+    .values(hub=bindparam("after"))
+)
+_SET_TERMS: Final = (
+    update(contracts)
+    .where(contracts.c.contract_id == bindparam("the_contract"))
+    .values(
+        valid_from=bindparam("begin"),
+        valid_until=bindparam("end"),
+        whitelist=bindparam("rule"),
+    )
+)
+_BLOCK: Final = (
+    update(contract_identifiers)
+    .where(
+        contract_identifiers.c.contract_id == bindparam("the_contract"),
+        contract_identifiers.c.key >= bindparam("first"),
+        contract_identifiers.c.key < bindparam("behind"),
+    )
+    .values(blocked_at=bindparam("at"))
+)
+_IN_RANGE: Final = (
+    select(contracts.c.contract_id)
+    .join(contract_identifiers)
+    .where(
+        contract_identifiers.c.edition == bindparam("edition"),
+        contract_identifiers.c.key >= bindparam("first"),
+        contract_identifiers.c.key < bindparam("behind"),
+        contracts.c.account != bindparam("account"),
+    )
+    .limit(bindparam("most"))
+)
+_HAND_OVER: Final = (
+    update(contracts)
+    .where(contracts.c.contract_id == bindparam("the_contract"))
+    .values(account=bindparam("after"))
+)
+_CREDENTIALS_TOO: Final = (
+    update(credentials)
+    .where(credentials.c.contract_id == bindparam("the_contract"))
+    .values(emsp=bindparam("after"))
 )
 
 
@@ -80,6 +127,7 @@ class ContractRows:
             "party_id": party.party_id,
             "name": party.name,
             "created_at": party.created_at,
+            "hub": party.hub,
         }
         if not self._session.put(_ADD_PARTY, row):
             raise Conflict(
@@ -94,6 +142,11 @@ class ContractRows:
     def parties(self) -> list[Party]:
         """Return every party, by role and identifier."""
         return [_party(row) for row in self._session.rows(_PARTIES)]
+
+    def set_hub(self, role: Role, party_id: str, hub: str | None) -> bool:
+        """Say through which hub a party is reached; tell whether the party was there."""
+        key = {"the_role": role, "the_party": party_id, "after": hub}
+        return self._session.change(_SET_HUB, key) > 0
 
     def add_account(self, account: Account) -> None:
         """Store an account. Raises Conflict (`account_exists`)."""
@@ -124,6 +177,9 @@ class ContractRows:
             "account": contract.account.value,
             "state": contract.state,
             "created_at": contract.created_at,
+            "valid_from": contract.valid_from,
+            "valid_until": contract.valid_until,
+            "whitelist": contract.whitelist,
         }
         if not self._session.put(_ADD, row):
             raise Conflict("contract_exists", "There is a contract of this id already.")
@@ -144,6 +200,7 @@ class ContractRows:
             "contract_id": contract_id,
             "presented": emaid.presented,
             "check_digit": emaid.check_digit,
+            "blocked_at": None,
         }
         if not self._session.put(_ADD_IDENTIFIER, row):
             raise self._session.spoil(
@@ -168,6 +225,35 @@ class ContractRows:
         if not self._session.change(_SET_STATE, {"the_contract": contract_id, "after": state}):
             raise NotFound("contract_unknown", "There is no such contract.")
 
+    def set_terms(self, contract: Contract) -> None:
+        """Write validity and whitelist rule of a contract. Raises NotFound (`contract_unknown`)."""
+        terms = {
+            "the_contract": contract.contract_id,
+            "begin": contract.valid_from,
+            "end": contract.valid_until,
+            "rule": contract.whitelist,
+        }
+        if not self._session.change(_SET_TERMS, terms):
+            raise NotFound("contract_unknown", "There is no such contract.")
+
+    def block(self, contract_id: str, key: str, at: dt.datetime | None) -> int:
+        """Block identifiers of a contract that begin with `key`, or with None unblock them."""
+        near = {"the_contract": contract_id, "first": key, "behind": key + _BEHIND_Z, "at": at}
+        return self._session.change(_BLOCK, near)
+
+    def hand_over(self, prefix: str, party: ProviderId, limit: int) -> int:
+        """Move contracts whose identifiers begin so to an account, some at a time; count them."""
+        near = {"first": prefix, "behind": prefix + _BEHIND_Z, "account": party.value}
+        found: set[str] = set()
+        for edition in Edition:
+            rows = self._session.rows(_IN_RANGE, {**near, "edition": edition, "most": limit})
+            found.update(row.contract_id for row in rows)
+        for contract_id in found:
+            key = {"the_contract": contract_id, "after": party.value}
+            self._session.change(_HAND_OVER, key)
+            self._session.change(_CREDENTIALS_TOO, key)
+        return len(found)
+
     def search(
         self,
         *,
@@ -186,7 +272,11 @@ class ContractRows:
 
 def _party(row: Row[Any]) -> Party:
     return Party(
-        party_id=row.party_id, role=Role(row.role), name=row.name, created_at=row.created_at
+        party_id=row.party_id,
+        role=Role(row.role),
+        name=row.name,
+        created_at=row.created_at,
+        hub=row.hub,
     )
 
 
@@ -213,6 +303,10 @@ def _contract(rows: list[Row[Any]]) -> Contract:
         account=ProviderId(value=row.account),
         state=ContractState(row.state),
         created_at=row.created_at,
+        valid_from=row.valid_from,
+        valid_until=row.valid_until,
+        blocked=tuple(_emaid(each) for each in rows if each.blocked_at is not None),
+        whitelist=Whitelist(row.whitelist) if row.whitelist else None,
     )
 
 

@@ -34,7 +34,7 @@ from pki.model import (
 from pki.pkix.suites import Suite
 from pki.store.columns import key, line, metadata, octets, one_of, points_to, time
 
-REVISION: Final = "0006"
+REVISION: Final = "0007"
 """The migration that these tables belong to."""
 
 UNFINISHED: Final = "state IN ('open', 'signing')"
@@ -162,6 +162,7 @@ parties: Final = Table(
     line("party_id"),
     line("name"),
     time("created_at"),
+    line("hub", nullable=True),
     key("role", "party_id"),
     one_of("role", Role),
 )
@@ -182,6 +183,9 @@ contracts: Final = Table(
     line("account"),  # the owning party; no foreign key, since the account may come later
     line("state"),
     time("created_at"),
+    time("valid_from", nullable=True),
+    time("valid_until", nullable=True),
+    line("whitelist", nullable=True),
     key("contract_id"),
     one_of("state", ContractState),
     Index(None, "account", "contract_id"),
@@ -195,6 +199,7 @@ contract_identifiers: Final = Table(
     line("contract_id"),
     line("presented"),
     line("check_digit"),
+    time("blocked_at", nullable=True),
     key("edition", "key"),
     points_to("contract_id", "contracts.contract_id"),
     one_of("edition", Edition),

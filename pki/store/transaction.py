@@ -10,6 +10,7 @@ from pki.store.audit import AuditRows
 from pki.store.certificates import CertificateRows
 from pki.store.clients import ClientRows
 from pki.store.contracts import ContractRows
+from pki.store.credentials import CredentialRows
 from pki.store.decisions import DecisionRows
 from pki.store.evidence import EvidenceRows
 from pki.store.intents import IntentRows
@@ -19,8 +20,10 @@ from pki.store.outbox import OutboxRows
 from pki.store.partner_objects import PartnerObjectRows
 from pki.store.partners import PartnerRows
 from pki.store.pools import PoolRows
+from pki.store.roaming import RoamingRows
 from pki.store.schema import settings
 from pki.store.session import Insert, Session, Upsert
+from pki.store.sessions import SessionRows
 from pki.store.status import StatusRows
 from pki.store.tokens import TokenKeyRows
 from pki.store.trust import TrustRows
@@ -45,6 +48,7 @@ class Unit:
         "certificates",
         "clients",
         "contracts",
+        "credentials",
         "decisions",
         "evidence",
         "intents",
@@ -54,6 +58,8 @@ class Unit:
         "partner_objects",
         "partners",
         "pools",
+        "roaming",
+        "sessions",
         "status",
         "token_keys",
         "trust",
@@ -77,6 +83,9 @@ class Unit:
         self.token_keys = TokenKeyRows(session)
         self.partners = PartnerRows(session)
         self.partner_objects = PartnerObjectRows(session)
+        self.roaming = RoamingRows(session, self.status)
+        self.credentials = CredentialRows(session)
+        self.sessions = SessionRows(session)
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation, or None."""

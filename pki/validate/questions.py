@@ -192,9 +192,12 @@ def _contract(case: Case) -> Answer:
     contract = case.evidence.contract.contract
     if contract is None:
         return No(Fault.CONTRACT_UNKNOWN, _unknown_contract(case))
-    fault = _CONTRACT_FAULTS.get(contract.state)
+    state = contract.state_at(case.now)
+    fault = _CONTRACT_FAULTS.get(state)
     if fault is not None:
-        return No(fault, f"{case.emaid} is {contract.state.value}")
+        return No(fault, f"{case.emaid} is {state.value}")
+    if case.emaid in contract.blocked:
+        return No(Fault.CONTRACT_BLOCKED, f"this credential of {case.emaid} is blocked")
     return Yes("active")
 
 

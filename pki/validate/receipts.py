@@ -209,11 +209,18 @@ def _contract_json(evidence: ContractEvidence) -> Json:
         if contract
         else [],
         "createdAt": format_time(contract.created_at) if contract else None,
+        "validFrom": _time_text(contract.valid_from if contract else None),
+        "validUntil": _time_text(contract.valid_until if contract else None),
+        "blocked": [[i.edition.value, i.presented] for i in contract.blocked] if contract else [],
         "provider": contract.account.value if contract else None,
         "account": [account.provider_id.value, account.name, format_time(account.created_at)]
         if account
         else None,
     }
+
+
+def _time_text(value: dt.datetime | None) -> str | None:
+    return format_time(value) if value else None
 
 
 def _anchor_json(anchor: TrustAnchor) -> list[Any]:
@@ -298,12 +305,14 @@ def _contract(told: Json) -> ContractEvidence:
         ambiguous=kept["ambiguous"],
         contract=Contract(
             contract_id=kept["id"],
-            identifiers=tuple(
-                Emaid.parse(text, Edition(edition)) for edition, text in kept["identifiers"]
-            ),
+            identifiers=_emaids(kept["identifiers"]),
             account=ProviderId.parse(kept["provider"]),
             state=ContractState(kept["state"]),
             created_at=parse_time(kept["createdAt"]),
+            # receipts of contracts before they had a validity lack these
+            valid_from=_time(kept.get("validFrom")),
+            valid_until=_time(kept.get("validUntil")),
+            blocked=_emaids(kept.get("blocked", [])),
         ),
         account=Account(
             provider_id=ProviderId.parse(account[0]),
@@ -313,6 +322,10 @@ def _contract(told: Json) -> ContractEvidence:
         if account
         else None,
     )
+
+
+def _emaids(kept: list[list[str]]) -> tuple[Emaid, ...]:
+    return tuple(Emaid.parse(text, Edition(edition)) for edition, text in kept)
 
 
 def _trust(tx: Transaction, told: Json) -> Trust:

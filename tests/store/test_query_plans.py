@@ -7,8 +7,10 @@ from pathlib import Path
 from sqlalchemy import event
 
 from pki.ids import Edition, Fingerprint, Pcid, SerialNumber
+from pki.model import CredentialKind, SessionProtocol
 from pki.pkix.suites import Suite
 from pki.store.db import Database
+from pki.store.transaction import Unit
 from tests.databases import sqlite_url
 from tests.store import samples
 from tests.store.samples import DE8AA
@@ -87,3 +89,20 @@ def _look_everything_up(store: Database) -> None:
         tx.pools.search_bundles(accounts=(DE8AA,), after="b", limit=5)
         tx.pools.default_contract(CAR)
         tx.outbox.get("e")
+        _look_up_roaming(tx)
+
+
+def _look_up_roaming(tx: Unit) -> None:
+    tx.credentials.get("c")
+    tx.credentials.find(CredentialKind.RFID, "04A2", "DE8AA")
+    tx.credentials.named(CredentialKind.RFID, "04A2")
+    tx.credentials.of_contract("c")
+    tx.credentials.search(emsps=("DE8AA",), after=(samples.NOW, "c"), limit=5)
+    tx.credentials.count("DE8AA", samples.NOW)
+    tx.sessions.get("s")
+    tx.sessions.find(SessionProtocol.OCPP, "DEABC", "cs-1", "tx-1")
+    tx.sessions.by_reference("r")
+    tx.sessions.running("c")
+    tx.sessions.search(after="s", limit=5)
+    tx.roaming.agreement_versions("demo")
+    tx.roaming.remembered("client", "key")

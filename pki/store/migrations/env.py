@@ -8,6 +8,7 @@ import pki.store.schema
 import pki.store.schema_evidence
 import pki.store.schema_partners
 import pki.store.schema_provisioning
+import pki.store.schema_roaming
 import pki.store.schema_status
 import pki.store.schema_tokens  # noqa: F401 - the tables register themselves
 from pki.store.columns import metadata

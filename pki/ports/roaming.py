@@ -1,0 +1,154 @@
+"""The aggregates of the store that roaming needs, and who asks an eMSP in real time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Protocol
+
+from pki.model import (
+    Agreement,
+    Credential,
+    CredentialKind,
+    Emsp,
+    EmspAnswer,
+    EmspQuestion,
+    NumberRange,
+    Remembered,
+    Session,
+    SessionProtocol,
+)
+
+
+class RoamingStore(Protocol):
+    """
+    What authorisations go by and every process keeps in memory: ranges, agreements, eMSPs.
+
+    Whoever changes any of it calls `changed` in the same transaction.
+    """
+
+    def changed(self, at: dt.datetime) -> None:
+        """Tell every process, through the change log, to read all of it anew."""
+
+    def add_range(self, found: NumberRange) -> None:
+        """Store a range. Raises Conflict (`range_exists`)."""
+
+    def end_range(self, found: NumberRange, at: dt.datetime) -> bool:
+        """Set the end of a range; tell whether it was there."""
+
+    def ranges(self) -> list[NumberRange]:
+        """Return every range, by kind, prefix and begin."""
+
+    def add_agreement(self, agreement: Agreement) -> None:
+        """Store a version. Raises Conflict (`agreement_changed`: that version is there)."""
+
+    def agreement(self, agreement_id: str, version: int | None = None) -> Agreement | None:
+        """Return the newest version, or a certain one."""
+
+    def agreements(self) -> list[Agreement]:
+        """Return the newest version of every agreement, by id."""
+
+    def agreement_versions(self, agreement_id: str) -> list[Agreement]:
+        """Return every version of one agreement, oldest first."""
+
+    def put_emsp(self, emsp: Emsp) -> None:
+        """Keep how an eMSP is asked, in place of what was."""
+
+    def emsps(self) -> list[Emsp]: ...
+
+    def remember(self, answer: Remembered) -> bool:
+        """Keep the answer to a request under its idempotency key; False where one is kept."""
+
+    def remembered(self, client: str, key: str) -> Remembered | None: ...
+
+    def forget(self, before: dt.datetime, limit: int) -> int:
+        """Forget at most `limit` answers older than `before`; return how many."""
+
+
+class Credentials(Protocol):
+    """What drivers show, on contracts kept here and pushed by partners."""
+
+    def add(self, credential: Credential) -> None:
+        """Store a credential. Raises Conflict (`credential_exists`)."""
+
+    def put(self, credential: Credential) -> None:
+        """Store a credential in place of the one of the same kind, uid and eMSP; its id stays."""
+
+    def get(self, credential_id: str) -> Credential | None: ...
+
+    def find(self, kind: CredentialKind, uid: str, emsp: str) -> Credential | None: ...
+
+    def named(self, kind: CredentialKind, uid: str) -> list[Credential]:
+        """Return what every eMSP calls so, by eMSP; at most ten."""
+
+    def of_contract(self, contract_id: str) -> list[Credential]:
+        """Return the credentials of a contract kept here, by kind and uid."""
+
+    def search(  # noqa: PLR0913 - one keyword per filter
+        self,
+        *,
+        emsps: tuple[str, ...] | None = None,
+        changed_from: dt.datetime | None = None,
+        changed_to: dt.datetime | None = None,
+        after: tuple[dt.datetime, str] | None = None,
+        partner: bool | None = None,
+        limit: int = 100,
+    ) -> list[Credential]:
+        """Return a page by time of change and id, beginning behind `after`; the end exclusive."""
+
+    def count(
+        self,
+        emsp: str,
+        changed_from: dt.datetime | None = None,
+        changed_to: dt.datetime | None = None,
+    ) -> int: ...
+
+
+class Sessions(Protocol):
+    """Charging sessions."""
+
+    def add(self, session: Session) -> bool:
+        """Store a session; False where its external id was stored already."""
+
+    def get(self, session_id: str) -> Session | None: ...
+
+    def find(
+        self, protocol: SessionProtocol, cpo: str, station_id: str, external_id: str
+    ) -> Session | None: ...
+
+    def by_reference(self, reference: str) -> list[Session]:
+        """Return the sessions that one authorisation let begin."""
+
+    def running(self, contract_id: str) -> int:
+        """Return how many sessions of a contract are running."""
+
+    def stop(self, session: Session) -> bool:
+        """Write end, energy and reason of a session; False where it was stopped already."""
+
+    def search(
+        self,
+        *,
+        cpos: tuple[str, ...] | None = None,
+        emsps: tuple[str, ...] | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> list[Session]:
+        """Return a page ordered by session id, beginning behind `after`."""
+
+
+class AskEmsp(Protocol):
+    """One way to ask eMSPs in real time; OCPI is one, a web hook another."""
+
+    def reaches(self, emsp: str, hub: str | None) -> bool:
+        """Tell, from memory, whether this way leads to the eMSP, or to the hub before it."""
+
+    def ask(self, question: EmspQuestion, seconds: float) -> EmspAnswer:
+        """
+        Ask, and wait for `seconds` at the most.
+
+        Raises:
+            Unavailable: the partner is silent, or answers with what cannot be read.
+            NotFound: `token_unknown`: the partner does not know the credential.
+        """
+
+
+__all__ = ["AskEmsp", "Credentials", "RoamingStore", "Sessions"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, bindparam, func, select, tuple_
+from sqlalchemy import Row, Select, bindparam, func, literal, select, tuple_
 
 from pki.errors import Conflict
 from pki.model import Credential, CredentialKind, CredentialState, Whitelist
+from pki.store.columns import Line, UtcTime
 from pki.store.schema_roaming import credentials
 from pki.store.session import Insert, Session, Upsert
 
@@ -105,7 +106,9 @@ class CredentialRows:
         if partner is not None:
             page = page.where(credentials.c.partner.is_(partner))
         if after is not None:
-            page = page.where(place > tuple_(*after))
+            at, behind = after
+            here = tuple_(literal(at, UtcTime), literal(behind, Line))
+            page = page.where(place > here)
         return [
             _credential(row)
             for row in self._session.rows(_within(page, changed_from, changed_to).limit(limit))

@@ -206,6 +206,54 @@ def _apply(
     tx.status.add_change(ChangeKind.REVOKED, target.issuer_id, target.serial, revocation.revoked_at)
 
 
+def within(
+    tx: Transaction, record: CertificateRecord, reason: Reason, at: dt.datetime, by: str
+) -> bool:
+    """
+    Revoke a leaf inside the caller's transaction; False where it is revoked for good already.
+
+    Call it last: other writers of statuses wait from here on until the transaction ends.
+    """
+    earlier = tx.certificates.revocation(record.issuer_id, record.serial)
+    if earlier is not None and (
+        earlier.reason is not Reason.CERTIFICATE_HOLD or reason is Reason.CERTIFICATE_HOLD
+    ):
+        return False
+    revocation = Revocation(
+        issuer_id=record.issuer_id,
+        serial=record.serial,
+        reason=reason,
+        revoked_at=at,
+        revoked_by=by,
+    )
+    _apply(tx, record, revocation, [])
+    return True
+
+
+def release_within(tx: Transaction, record: CertificateRecord, at: dt.datetime, by: str) -> bool:
+    """Release a leaf from hold inside the caller's transaction; False where it is not held."""
+    held = tx.certificates.revocation(record.issuer_id, record.serial)
+    if held is None or held.reason is not Reason.CERTIFICATE_HOLD:
+        return False
+    _let_go(tx, record, at, by)
+    return True
+
+
+def _let_go(tx: Transaction, target: CertificateRecord | Intent, at: dt.datetime, by: str) -> None:
+    tx.certificates.release(target.issuer_id, target.serial)
+    tx.status.drop_answers(target.issuer_id, target.serial)
+    audit.record(
+        tx,
+        chain=target.issuer_id,
+        at=at,
+        actor=by,
+        action="certificate.release",
+        subject=target.serial.value,
+        details={},
+    )
+    tx.status.add_change(ChangeKind.RELEASED, target.issuer_id, target.serial, at)
+
+
 def release(
     deployment: Deployment, principal: Principal, reference: str, *, dry_run: bool = False
 ) -> ReleaseReport:
@@ -235,19 +283,7 @@ def _release(
     if held is None or held.reason is not Reason.CERTIFICATE_HOLD:
         raise Conflict("not_on_hold", f"Serial {target.serial} is not on hold.")
     if not dry_run:
-        now = deployment.clock.now()
-        tx.certificates.release(target.issuer_id, target.serial)
-        tx.status.drop_answers(target.issuer_id, target.serial)
-        audit.record(
-            tx,
-            chain=target.issuer_id,
-            at=now,
-            actor=principal.name,
-            action="certificate.release",
-            subject=target.serial.value,
-            details={},
-        )
-        tx.status.add_change(ChangeKind.RELEASED, target.issuer_id, target.serial, now)
+        _let_go(tx, target, deployment.clock.now(), principal.name)
     return ReleaseReport(
         subject=target.subject if isinstance(target, CertificateRecord) else target.profile,
         issuer_id=target.issuer_id,

@@ -38,6 +38,7 @@ VERBS: dict[str, set[str]] = {
     "jobs": set(),
     "status": {"access", "audit", "beacon", "issue", "jobs", "sign"},
     "hierarchy": {"access", "audit", "issue", "status", "trust"},
+    "provision": {"access", "audit", "contracts", "issue", "revoke", "trust", "validate"},
     "demo": {"access", "parties"},
     "render": {"access", "audit", "issue", "lookup", "revoke"},
 }
@@ -188,6 +189,7 @@ def test_only_sign_uses_a_ca_key() -> None:
         "pki.status.responders",  # as the hierarchy
         "pki.status.answers",  # delegated signers: no CA key
         "pki.tokens",  # keys of access tokens
+        "pki.provision.signers",  # leaves of the provisioning service: no CA key
     }
     assert "keys.signer" not in (ROOT / "pki/issue/phases.py").read_text("utf-8")
 

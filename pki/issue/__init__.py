@@ -19,7 +19,10 @@ from pki.issue.phases import (
     carry_out,
     chain_of,
     crl_address,
+    issuer_chain,
     linted_twin,
+    longest,
+    spki_hash,
     twin_of,
     validity_end,
 )
@@ -68,6 +71,21 @@ def issue(deployment: Deployment, principal: Principal, request: IssueRequest) -
     )
 
 
+def preview(
+    deployment: Deployment, principal: Principal, request: IssueRequest
+) -> tuple[bytes, ...]:
+    """
+    Return the chain that a request would get, its leaf as long as it can become and unsigned.
+
+    Nothing is reserved, stored or signed. Raises as `issue`.
+    """
+    access.require(principal, access.ISSUE_ACTIONS.get(request.kind, access.Action.KEEP_HIERARCHY))
+    order = place(deployment, principal, request).order
+    with deployment.store.read() as tx:
+        above = issuer_chain(tx, order.issuer.issuer_id)
+    return (longest(deployment, order), *above)
+
+
 __all__ = [
     "IssueRequest",
     "Issued",
@@ -77,6 +95,8 @@ __all__ = [
     "crl_address",
     "issue",
     "linted_twin",
+    "preview",
+    "spki_hash",
     "twin_of",
     "validity_end",
 ]

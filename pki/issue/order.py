@@ -16,7 +16,7 @@ from pki.model import Issuer, IssuerState, Principal, Role
 from pki.pkix import build, csr
 from pki.pkix.certificate import Certificate, load
 from pki.pkix.profiles import Kind, Profile, find
-from pki.pkix.suites import PrivateKey, PublicKey, Suite, generate
+from pki.pkix.suites import PrivateKey, PublicKey, Suite, generate, suite_of
 from pki.ports import Deployment, Transaction
 
 
@@ -28,21 +28,27 @@ class IssueRequest:
     Attributes:
         kind: a leaf kind.
         request: CSR as DER or PEM; None to have the key generated here.
+        public_key: of a key that the caller made and has proven to hold, in place of a CSR.
         common_name: with a CSR, the CN that the caller demands, compared with the CSR's; without
             one, the CN.
         edition, suite: default -2; with a CSR its key decides and must agree.
         issuer: name of the issuer; default the active one of that kind, edition and suite.
         party: registered party whose name becomes O, for kinds whose CN names none (`cps`, `ocsp`).
+        not_before: begin of validity where it lies in the future; else it is now.
+        cut: an end later than profile and issuer allow is brought forward, not refused.
     """
 
     kind: Kind
     request: bytes | None = None
+    public_key: PublicKey | None = None
     common_name: str | None = None
     edition: Edition | None = None
     suite: Suite | None = None
     issuer: str | None = None
     party: str | None = None
     not_after: dt.datetime | None = None
+    not_before: dt.datetime | None = None
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +77,7 @@ class _Asked:
 
 def _key_and_name(request: IssueRequest) -> tuple[_Asked, PrivateKey | None]:
     if request.request is None:
-        return _generated(request)
+        return _generated(request) if request.public_key is None else (_given(request), None)
     parsed = csr.parse(request.request)
     _agree(request, parsed.suite)
     asked = _Asked(
@@ -81,6 +87,14 @@ def _key_and_name(request: IssueRequest) -> tuple[_Asked, PrivateKey | None]:
         ignored=parsed.ignored,
     )
     return asked, None
+
+
+def _given(request: IssueRequest) -> _Asked:
+    suite = suite_of(request.public_key)
+    if request.common_name is None or suite is None or request.public_key is None:
+        raise BadInput("csr_missing", "Give a CSR, or the name to generate a key for.")
+    _agree(request, suite)
+    return _Asked(public_key=request.public_key, suite=suite, common_name=request.common_name)
 
 
 def _generated(request: IssueRequest) -> tuple[_Asked, PrivateKey]:
@@ -122,7 +136,7 @@ def _order(
         if profile.kind is Kind.CONTRACT:
             contracts.check_identifier(tx, Emaid.parse(common_name, profile.edition))
     certificate = load(issuer.certificate)
-    now = deployment.clock.now()
+    begin = max(deployment.clock.now(), request.not_before or deployment.clock.now())
     return Order(
         profile=profile,
         issuer=issuer,
@@ -137,8 +151,8 @@ def _order(
         ),
         common_name=common_name,
         owner=owner,
-        not_before=now,
-        not_after=validity_end(profile, certificate, now, request.not_after),
+        not_before=begin,
+        not_after=validity_end(profile, certificate, begin, request.not_after, cut=request.cut),
     )
 
 

@@ -59,6 +59,8 @@ def validity_end(
     issuer: Certificate | None,
     not_before: dt.datetime,
     wanted: dt.datetime | None,
+    *,
+    cut: bool = False,
 ) -> dt.datetime:
     """
     Return the end of validity: what is wanted, else the profile's length cut to the issuer's end
@@ -76,6 +78,8 @@ def validity_end(
         return min(longest, end)
     if wanted <= not_before:
         raise BadInput("not_after_past", "The end of validity lies in the past.")
+    if cut:
+        return min(wanted, longest, end)
     if wanted > end:
         raise PolicyViolation("outlives_issuer", f"The issuer itself ends at {end:%Y-%m-%d}.")
     if wanted > longest:
@@ -184,6 +188,17 @@ def twin_of(deployment: Deployment, order: Order, serial: SerialNumber) -> bytes
     return build.encoded(build.builder(profile, facts).sign(key, issuer.suite.hash))
 
 
+_LONGEST_SIGNATURE: Final = {Suite.P256: 72, Suite.P521: 139, Suite.ED448: 114}
+"""Octets: of ECDSA the DER of two numbers, each as long as the field and a sign bit need."""
+_MIDDLE_SERIAL: Final = SerialNumber.from_int(1 << 126)
+
+
+def longest(deployment: Deployment, order: Order) -> bytes:
+    """Return a certificate of the order as long as it can become; its signature is zeros."""
+    tbs = linted_twin(deployment, order, _MIDDLE_SERIAL)
+    return build.assemble(tbs, order.issuer.suite, bytes(_LONGEST_SIGNATURE[order.issuer.suite]))
+
+
 def _crl_url(deployment: Deployment, order: Order, serial: SerialNumber) -> str | None:
     issuer = order.issuer
     if not order.profile.ocsp_url or not (issuer.crl_url or issuer.crl_shards):
@@ -284,8 +299,13 @@ def _commit_certificate(
 
 def chain_of(tx: Transaction, record: CertificateRecord) -> tuple[bytes, ...]:
     """Return the certificate and its issuers below the root, leaf first, as DER."""
-    chain = [record.der]
-    issuer = tx.issuers.get(record.issuer_id)
+    return (record.der, *issuer_chain(tx, record.issuer_id))
+
+
+def issuer_chain(tx: Transaction, issuer_id: str) -> tuple[bytes, ...]:
+    """Return the certificates of a CA and of those above it, below the root, as DER."""
+    chain: list[bytes] = []
+    issuer = tx.issuers.get(issuer_id)
     while issuer is not None and issuer.parent_id is not None:
         chain.append(issuer.certificate)
         issuer = tx.issuers.get(issuer.parent_id)

@@ -87,6 +87,8 @@ class Certificates(Protocol):
 
     def by_key(self, spki_sha256: bytes) -> list[CertificateRecord]: ...
 
+    def by_contract(self, contract_id: str) -> list[CertificateRecord]: ...
+
     def search(  # noqa: PLR0913 - one keyword per filter
         self,
         *,

@@ -39,6 +39,11 @@ _BY_KEY: Final = (
     .where(certificates.c.spki_sha256 == bindparam("spki_sha256"))
     .order_by(certificates.c.fingerprint)
 )
+_BY_CONTRACT: Final = (
+    select(certificates)
+    .where(certificates.c.contract_id == bindparam("contract_id"))
+    .order_by(certificates.c.fingerprint)
+)
 _REVOKE: Final = Upsert.new(revocations)
 _RELEASE: Final = delete(revocations).where(
     revocations.c.issuer_id == bindparam("the_issuer"),
@@ -127,6 +132,12 @@ class CertificateRows:
     def by_key(self, spki_sha256: bytes) -> list[CertificateRecord]:
         """Return the certificates of a public key, ordered by fingerprint."""
         return [_record(row) for row in self._session.rows(_BY_KEY, {"spki_sha256": spki_sha256})]
+
+    def by_contract(self, contract_id: str) -> list[CertificateRecord]:
+        """Return the certificates of a contract, ordered by fingerprint."""
+        return [
+            _record(row) for row in self._session.rows(_BY_CONTRACT, {"contract_id": contract_id})
+        ]
 
     def search(  # noqa: PLR0913 - one keyword per filter
         self,

@@ -31,7 +31,7 @@ from pki.ports import Deployment
 from pki.validate import presented, receipts
 from pki.validate.decide import decide
 from pki.validate.files import EvidenceFiles, statuses
-from pki.validate.gather import gather
+from pki.validate.gather import gather, known_statuses, trusted
 from pki.validate.presented import Presented
 from pki.validate.receipts import Replay, find, prune, replay
 
@@ -40,8 +40,10 @@ __all__ = [
     "Replay",
     "decide",
     "find",
+    "known_statuses",
     "prune",
     "replay",
+    "trusted",
     "validate",
     "without_store",
 ]

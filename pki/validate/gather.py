@@ -47,9 +47,7 @@ def gather(
         chain = _by_hash(tx, check.hash_data, trust)
     evidence = Evidence(
         read_at=now,
-        statuses=_foreign_statuses(tx, chain, trust, now)
-        | _statuses(tx, chain, trust, now)
-        | _blocked(tx, chain, now),
+        statuses=known_statuses(tx, chain, trust, now),
         contract=_contract(tx, chain, check),
         asked_responders=frozenset(
             source.issuer_hash for source in tx.evidence.sources() if source.kind is SourceKind.OCSP
@@ -59,6 +57,17 @@ def gather(
         version=trust.version, status=tx.trust.rules(), stale=tx.evidence.stale_rules()
     )
     return chain, evidence, trust, policy
+
+
+def known_statuses(
+    tx: Transaction, chain: Presented, trust: Trust, now: dt.datetime
+) -> dict[Fingerprint, CertificateStatus]:
+    """Return what is known of the status of a chain, and of every CA of ours."""
+    return (
+        _foreign_statuses(tx, chain, trust, now)
+        | _statuses(tx, chain, trust, now)
+        | _blocked(tx, chain, now)
+    )
 
 
 def trusted(tx: Transaction) -> Trust:

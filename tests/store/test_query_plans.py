@@ -64,6 +64,7 @@ def _look_everything_up(store: Database) -> None:
         tx.certificates.by_serial(SERIAL)
         tx.certificates.by_issuer_serial("mo-sub2.g1", SERIAL)
         tx.certificates.by_key(bytes(32))
+        tx.certificates.by_contract("c")
         tx.certificates.search(owners=("DE8AA",), after=fingerprint)
         tx.certificates.search(common_name="DE8AACA2B3C4D5")
         tx.certificates.search(issuer_id="mo-sub2.g1")

@@ -1,0 +1,353 @@
+"""
+The certificate provisioning service: signs what an eMSP made, or makes a contract for one.
+
+A contract's private key exists in memory between its making and its envelope, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from dataclasses import dataclass, replace
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric import ec, x448
+
+from pki import access, contracts
+from pki.errors import BadInput, Conflict, NotAllowed, NotFound, PolicyViolation
+from pki.ids import Edition, Emaid, Fingerprint, Pcid, quote
+from pki.issue import Issued, IssueRequest, issue, preview, spki_hash
+from pki.model import (
+    Bundle,
+    ContractState,
+    CpsSigner,
+    Principal,
+    ProvisioningChain,
+)
+from pki.pkix import alternate
+from pki.pkix.certificate import load
+from pki.pkix.profiles import Kind
+from pki.pkix.suites import PrivateKey, Suite, generate
+from pki.ports import Deployment, Transaction
+from pki.provision import response, shelf, signers
+from pki.provision.response import Contents, Response
+from pki.v2g import messages
+from pki.v2g.envelope import Binding, Envelope, generate_ed448, seal_iso2, seal_iso20
+from pki.v2g.messages import iso2
+
+_SUITES: Final = (Suite.P256, Suite.P521, Suite.ED448)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """
+    A contract that we shall make for an eMSP.
+
+    Attributes:
+        begins: None: now.
+        edition, suite: None: that of the car's provisioning certificate, -2 first.
+        root: V2G root at the end of the CPS chain; None: one that the car is known to hold.
+    """
+
+    emaid: str
+    pcid: str
+    ends: dt.datetime
+    begins: dt.datetime | None = None
+    edition: Edition | None = None
+    suite: Suite | None = None
+    root: Fingerprint | None = None
+    metadata: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """
+    A signed bundle.
+
+    Attributes:
+        stored: it is in the pool.
+        replaced: it took the place of another there.
+        warnings: sentences about its size.
+    """
+
+    bundle: Bundle
+    stored: bool
+    replaced: bool
+    size: int
+    warnings: tuple[str, ...]
+
+
+def generate_contract(deployment: Deployment, principal: Principal, wanted: Wanted) -> Signed:
+    """
+    Make key, certificate and envelope of a contract, sign the bundle and put it into the pool.
+
+    The size of the answer is judged before the CA signs anything. A renewal is the same call under
+    the same EMAID: the new bundle takes the place of the old one.
+
+    Raises:
+        NotAllowed: `role_not_allowed`, `party_not_allowed`, `pki_not_hosted`.
+        BadInput: `invalid_emaid`, `invalid_pcid`, `contract_ends_past`, `contract_period`.
+        NotFound: `provisioning_certificate_unknown`, `cps_unknown`, `issuer_unknown`.
+        Conflict: `emaid_in_use`, `emaid_ambiguous`, `contract_ended`, `vehicle_changed`.
+        PolicyViolation: `account_unknown`, `response_too_large`, `key_agreement_missing`, and what
+            the issuance refuses.
+        Unavailable: store or key out of reach.
+    """
+    order = prepare(deployment, principal, wanted)
+    made = make(deployment, principal, order)
+    with deployment.store.write() as tx:
+        hold(tx, order)
+        replaced = shelf.put(tx, made)
+    return Signed(
+        bundle=made,
+        stored=True,
+        replaced=replaced,
+        size=len(made.message),
+        warnings=order.warnings,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A contract to be made: everything asked, nothing signed."""
+
+    wanted: Wanted
+    emaid: Emaid
+    car: ProvisioningChain
+    signer: CpsSigner
+    request: IssueRequest
+    key: PrivateKey
+    contract_id: str | None
+    previous: ec.EllipticCurvePublicKey | None
+    warnings: tuple[str, ...]
+
+
+def prepare(
+    deployment: Deployment, principal: Principal, wanted: Wanted, *, moving: bool = False
+) -> Prepared:
+    """
+    Ask everything that can refuse a contract; errors as `generate_contract`.
+
+    Args:
+        moving: the contract may be another car's; its bundles there are the caller's to take.
+    """
+    now = deployment.clock.now()
+    _period(wanted, now)
+    with deployment.store.read() as tx:
+        car = car_of(tx, wanted)
+        emaid = Emaid.parse(wanted.emaid, car.edition)
+        require(principal, access.Action.GENERATE_BUNDLE, emaid, "own")
+        contract_id = _contract(tx, emaid, None if moving else car.pcid)
+        held = car.v2g_root_key_ids
+        signer = signers.choose(tx, car.suite, now, root=wanted.root, held=held)
+        previous = _previous(tx, contract_id, car) if not moving else None
+    key = generate_ed448() if car.suite is Suite.ED448 else generate(car.suite)
+    request = IssueRequest(
+        kind=Kind.CONTRACT,
+        public_key=key.public_key(),
+        common_name=emaid.normalised,
+        edition=car.edition,
+        suite=car.suite,
+        not_before=wanted.begins,
+        not_after=wanted.ends,
+        cut=True,
+    )
+    prepared = Prepared(
+        wanted=wanted,
+        emaid=emaid,
+        car=car,
+        signer=signer,
+        request=request,
+        key=key,
+        contract_id=contract_id,
+        previous=previous,
+        warnings=(),
+    )
+    return replace(prepared, warnings=_budget(deployment, principal, prepared))
+
+
+def _period(wanted: Wanted, now: dt.datetime) -> None:
+    if wanted.ends <= now:
+        raise BadInput("contract_ends_past", "The given end of the contract is in the past.")
+    if wanted.begins is not None and wanted.begins >= wanted.ends:
+        raise BadInput("contract_period", "The contract begins after its end.")
+
+
+def require(principal: Principal, action: access.Action, emaid: Emaid, other: str) -> None:
+    """Refuse a caller of another role, party or kind of PKI."""
+    access.require(principal, action, emaid.provider.value)
+    if principal.pki == other:
+        raise NotAllowed(
+            "pki_not_hosted" if other == "own" else "pki_not_own",
+            "This client is registered with "
+            + ("a PKI of its own." if other == "own" else "a hosted PKI."),
+        )
+
+
+def car_of(tx: Transaction, wanted: Wanted) -> ProvisioningChain:
+    """Return the provisioning chain of a wish. Raises NotFound, BadInput (`invalid_pcid`)."""
+    pcid = Pcid.parse(wanted.pcid, wanted.edition or Edition.ISO20)
+    found = {chain.suite: chain for chain in tx.pools.chains(pcid)}
+    for suite in _SUITES:
+        fits = wanted.suite in (None, suite) and wanted.edition in (None, suite.edition)
+        if fits and suite in found:
+            return found[suite]
+    raise NotFound(
+        "provisioning_certificate_unknown",
+        f"The OEM provisioning certificate with the PCID {quote(wanted.pcid)} is not available.",
+        hint="Its maker deposits it: `pnc pcp add`.",
+    )
+
+
+def _contract(tx: Transaction, emaid: Emaid, pcid: Pcid | None) -> str | None:
+    """Return the contract of an EMAID where there is one, refused if another car has it."""
+    known = tx.contracts.find(emaid.edition, emaid.key)
+    if known is None:
+        contracts.check_identifier(tx, emaid)
+        return None
+    if known.state is ContractState.ENDED:
+        raise Conflict("contract_ended", f"The contract {emaid} has ended.")
+    if pcid is not None:
+        shelf.refuse_other_car(tx, known.contract_id, pcid)
+    return known.contract_id
+
+
+def _previous(
+    tx: Transaction, contract_id: str | None, car: ProvisioningChain
+) -> ec.EllipticCurvePublicKey | None:
+    """
+    Return the key of the contract certificate that the car holds now, for the answer to an update.
+
+    A bundle that nobody fetched is not in the car: then it is still the one before.
+    """
+    if contract_id is None or car.suite is not Suite.P256:
+        return None
+    held = [
+        b for b in tx.pools.bundles_of(contract_id) if b.pcid == car.pcid and b.suite is car.suite
+    ]
+    if not held:
+        return None
+    newest = max(held, key=lambda b: b.created_at)
+    if newest.delivered_at is None and newest.replaced_key:
+        records = tx.certificates.by_key(newest.replaced_key)
+        der = records[0].der if records else None
+    else:
+        record = tx.certificates.by_fingerprint(newest.certificate)
+        der = record.der if record else None
+    key = load(der).public_key if der else None
+    return key if isinstance(key, ec.EllipticCurvePublicKey) else None
+
+
+def _budget(deployment: Deployment, principal: Principal, prepared: Prepared) -> tuple[str, ...]:
+    """Judge the size that the answer will have, from the twin of a certificate not yet made."""
+    chain = preview(deployment, principal, prepared.request)
+    key_size, point_size = response.envelope_sizes(prepared.car.suite)
+    contents = Contents(
+        suite=prepared.car.suite,
+        chain=chain,
+        encrypted_key=bytes(key_size),
+        dh_public_key=bytes(point_size),
+        emaid=prepared.emaid.normalised,
+    )
+    leaf = load(prepared.signer.chain[0])
+    size = response.predicted_size(contents, prepared.signer.chain, leaf.public_key)
+    return response.judge(size, prepared.car.edition, deployment.budget)
+
+
+def make(deployment: Deployment, principal: Principal, order: Prepared) -> Bundle:
+    """Issue the certificate, close the envelope and sign; nothing is stored but the certificate."""
+    issued = issue(deployment, principal, order.request)
+    contents = _sealed(issued, order)
+    unsigned = response.unsigned(contents, order.signer.chain)
+    signed = signers.signed(deployment, order.signer, unsigned)
+    bundle = Bundle(
+        bundle_id=secrets.token_hex(12),
+        pcid=order.car.pcid,
+        contract_id=issued.record.contract_id or "",
+        emaid=order.emaid,
+        suite=order.car.suite,
+        root=order.signer.root,
+        message=messages.encode(signed),
+        vehicle_key=order.car.spki_sha256,
+        certificate=issued.record.fingerprint,
+        cps=order.signer.fingerprint,
+        not_before=issued.record.not_before,
+        not_after=issued.record.not_after,
+        created_at=deployment.clock.now(),
+        created_by=principal.name,
+        metadata=order.wanted.metadata,
+    )
+    return _with_update(deployment, order, bundle, unsigned)
+
+
+def _with_update(
+    deployment: Deployment, order: Prepared, bundle: Bundle, unsigned: Response
+) -> Bundle:
+    """Add the answer to an update, where the car holds a contract certificate already."""
+    if order.previous is None or not isinstance(unsigned, iso2.CertificateInstallationRes):
+        return bundle
+    if not isinstance(order.key, ec.EllipticCurvePrivateKey):
+        return bundle
+    envelope = seal_iso2(order.key, order.previous)
+    update = response.as_update(
+        replace(
+            unsigned,
+            encrypted_key=replace(unsigned.encrypted_key, value=envelope.encrypted_key),
+            dh_public_key=replace(unsigned.dh_public_key, value=envelope.dh_public_key),
+        )
+    )
+    signed = signers.signed(deployment, order.signer, update)
+    return replace(
+        bundle, update_message=messages.encode(signed), replaced_key=spki_hash(order.previous)
+    )
+
+
+def _sealed(issued: Issued, order: Prepared) -> Contents:
+    envelope = seal(order.key, order.car, load(issued.record.der).key_id or b"")
+    return Contents(
+        suite=order.car.suite,
+        chain=issued.chain,
+        encrypted_key=envelope.encrypted_key,
+        dh_public_key=envelope.dh_public_key,
+        emaid=issued.record.common_name,
+    )
+
+
+def seal(key: PrivateKey, car: ProvisioningChain, key_id: bytes) -> Envelope:
+    """
+    Encrypt a contract's key for a car.
+
+    Raises:
+        PolicyViolation: `envelope_suite`; `key_agreement_missing`, for an Ed448 certificate
+            without an X448 key.
+    """
+    leaf = load(car.certificate)
+    receiver = alternate.find(leaf.extensions) if car.suite is Suite.ED448 else leaf.public_key
+    if not isinstance(receiver, ec.EllipticCurvePublicKey | x448.X448PublicKey):
+        raise PolicyViolation("key_agreement_missing", "The car's certificate has no X448 key.")
+    if car.suite is not Suite.P256:
+        return seal_iso20(key, receiver, Binding(pcid=car.pcid, key_id=key_id))
+    if isinstance(receiver, ec.EllipticCurvePublicKey) and isinstance(
+        key, ec.EllipticCurvePrivateKey
+    ):
+        return seal_iso2(key, receiver)
+    raise PolicyViolation("envelope_suite", "Contract and car are not of one suite.")
+
+
+def hold(tx: Transaction, order: Prepared) -> None:
+    """
+    Make other writers of this car and account wait, and see that the car is still the same.
+
+    Raises:
+        Conflict: `vehicle_changed`.
+    """
+    contracts.require_account(tx, order.emaid.provider.value, lock=True)
+    chain_now = [
+        c for c in tx.pools.chains(order.car.pcid, lock=True) if c.suite is order.car.suite
+    ]
+    if not chain_now or chain_now[0].spki_sha256 != order.car.spki_sha256:
+        raise Conflict(
+            "vehicle_changed",
+            "The provisioning certificate of the car was replaced or removed meanwhile.",
+            hint="Ask again.",
+        )

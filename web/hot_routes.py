@@ -16,7 +16,7 @@ from web.status import MAX_OCSP_BODY, StatusPages
 OCSP: Final = "/ocsp"
 """Label of this hot path in metrics."""
 
-_OCSP: Final = re.compile(r"/ocsp(?:/(?:[^/].*)?)?")
+_OCSP: Final = re.compile(r"/+ocsp(?:/.*)?")
 _CRL: Final = re.compile(r"/crl/([^/]+)(?:/(\d{1,9}))?")
 _CA: Final = re.compile(r"/ca/([^/]+)")
 

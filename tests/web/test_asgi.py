@@ -192,6 +192,8 @@ def targets(ways: Ways) -> list[str]:
         f"/ocsp%2F{quote(text, safe='')}",
         f"/%6fcsp/{text}",
         f"//ocsp/{text}",
+        f"//ocsp///{text}//",
+        "//ocsp",
         f"/OCSP/{text}",
         f"/ocspx/{text}",
         f"/ocsp/{text * 4}",
@@ -204,7 +206,7 @@ def targets(ways: Ways) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("number", range(22))
+@pytest.mark.parametrize("number", range(24))
 def test_odd_paths(ways: Ways, number: int) -> None:
     ways.agreed(Ask(target=targets(ways)[number]))
 

@@ -155,6 +155,8 @@ FORMS: dict[str, Callable[[str], str]] = {
     "with a slash behind it": lambda text: text + "/",
     "with two slashes behind it": lambda text: text + "//",
     "with a slash ahead of it": lambda text: "/" + text,
+    "with an encoded slash ahead of it": lambda text: "%2F" + text,
+    "with three slashes ahead of it": lambda text: "///" + text,
     "in the URL alphabet": lambda text: text.replace("+", "-").replace("/", "_"),
     "with an encoded line feed": lambda text: text[:20] + "%0A" + text[20:],
     "with encoded CR LF at its end": lambda text: text + "%0D%0A",
@@ -169,6 +171,20 @@ def test_a_get_is_understood(live: Live, form: str) -> None:
     """Case 6."""
     for leaf in (live.leaf, live.slashes, live.padded, live.ending):
         assert live.status(f"/ocsp/{FORMS[form](asking.in_path(leaf.request))}") == "good"
+
+
+@pytest.mark.parametrize("start", ["//ocsp/", "//ocsp//", "///ocsp/", "/ocsp//"])
+def test_a_get_is_understood_with_slashes_doubled_anywhere(live: Live, start: str) -> None:
+    for leaf in (live.leaf, live.slashes, live.padded, live.ending):
+        text = asking.in_path(leaf.request)
+        assert live.status(start + text) == live.status(start + escaped(text)) == "good"
+
+
+@pytest.mark.parametrize("target", ["/ocsp/", "//ocsp", "/ocsp//", "//ocsp//"])
+def test_a_post_is_answered_with_slashes_doubled(live: Live, target: str) -> None:
+    request = posted(live.leaf.request).replace(b"POST /ocsp ", f"POST {target} ".encode())
+    code, _, body = live.server.raw(request)
+    assert (code, asking.read(body).status) == (200, "good")
 
 
 @pytest.mark.parametrize("path", ["/ocsp", "/ocsp/", "/ocsp//", "/ocsp/%00", "/ocsp/%", "/ocsp/x"])

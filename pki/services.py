@@ -66,8 +66,9 @@ class Services:
         return (*own, fetch, prune, rotate)
 
     def close(self) -> None:
-        """End the view's thread and give back database connections."""
+        """End the view's thread, tell what is still to be told, give back database connections."""
         self.view.stop()
+        self.answers.account(at_once=True)
         self.database.close()
 
 
@@ -125,7 +126,9 @@ _RETIRED = IssuerState.RETIRED
 def _warnings(settings: Settings) -> tuple[str, ...]:
     if settings.demo:
         return ("DEMO MODE: keys and tokens of this installation protect nothing.",)
+    exposed = "CA keys sign OCSP answers, so they lie where strangers ask (status.signer)."
     return (
+        *((exposed,) if settings.status.ca_signs else ()),
         "CA keys lie in encrypted files on this host, not in hardware.",
         "One person alone can issue, revoke and change trust (approvals.required = 0).",
     )

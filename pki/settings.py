@@ -83,6 +83,8 @@ _KEYS: Final[Mapping[str, type]] = {
     "status.max_age": int,
     "status.max_view_age": int,
     "status.unissued": str,
+    "status.responder_id": str,
+    "status.signer": str,
     "status.crl_hours": int,
     "status.responder_renewal_days": int,
     "tokens.audiences": list,
@@ -222,14 +224,20 @@ def _status(values: Mapping[str, object], faults: list[str]) -> StatusPolicy:
     def number(key: str, default: int, low: int, high: int) -> int:
         return _number(values, f"status.{key}", default, low, high, faults)
 
-    unissued = values.get("status.unissued", "unknown")
-    if unissued not in ("unknown", "revoked"):
-        faults.append("status.unissued is neither unknown nor revoked")
+    def second(key: str, first: str, other: str) -> bool:
+        """Read a choice of two words; tell whether it is the other than the default."""
+        chosen = values.get(f"status.{key}", first)
+        if chosen not in (first, other):
+            faults.append(f"status.{key} is neither {first} nor {other}")
+        return chosen == other
+
     return StatusPolicy(
         validity=dt.timedelta(hours=number("ocsp_hours", 168, 1, 720)),
         max_age=number("max_age", 600, 0, 86_400),
         max_view_age=float(number("max_view_age", 10, 1, 3600)),
-        unissued_revoked=unissued == "revoked",
+        unissued_revoked=second("unissued", "unknown", "revoked"),
+        responder_by_name=second("responder_id", "key", "name"),
+        ca_signs=second("signer", "delegated", "ca"),
         crl_validity=dt.timedelta(hours=number("crl_hours", 168, 1, 8760)),
         responder_renewal=dt.timedelta(days=number("responder_renewal_days", 30, 1, 60)),
     )
@@ -274,6 +282,8 @@ def to_toml(settings: Settings) -> str:
         f"max_age = {settings.status.max_age}",
         f"max_view_age = {int(settings.status.max_view_age)}",
         f"unissued = {_quoted('revoked' if settings.status.unissued_revoked else 'unknown')}",
+        f"responder_id = {_quoted('name' if settings.status.responder_by_name else 'key')}",
+        f"signer = {_quoted('ca' if settings.status.ca_signs else 'delegated')}",
         f"crl_hours = {int(settings.status.crl_validity.total_seconds()) // 3600}",
         f"responder_renewal_days = {settings.status.responder_renewal.days}",
         "",

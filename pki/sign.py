@@ -12,6 +12,7 @@ import hashlib
 from pki import audit
 from pki.errors import Conflict, NotFound, Unavailable
 from pki.model import Intent, IntentState, Issuer, IssuerState
+from pki.pkix.ocsp import ResponseData
 from pki.pkix.profiles import Kind
 from pki.ports import Deployment
 
@@ -97,3 +98,25 @@ def sign_crl(deployment: Deployment, intent_id: str, tbs: bytes) -> bytes:
             raise Conflict("intent_spent", f"The intent {intent_id} was signed or closed before.")
     signer = deployment.keys.signer(issuer.key_label)
     return signer.sign(tbs)
+
+
+def sign_answer(deployment: Deployment, issuer_id: str, data: ResponseData) -> tuple[bytes, bytes]:
+    """
+    Return the octets of an OCSP answer and the CA's own signature over them.
+
+    Only for installations that chose to have no delegated responders. The octets are written here
+    from what they say, so that no caller can have anything else signed; nobody could take them
+    for a certificate or a CRL, which begin otherwise (RFC 6960 4.2.1, RFC 5280 4.1, 5.1). They
+    have no intent; `pki.status.tally` tells the audit log how many there were.
+
+    Raises:
+        Conflict: `issuer_not_active`.
+        Unavailable: as `sign_intent`.
+    """
+    with deployment.store.read() as tx:
+        issuer = tx.issuers.get(issuer_id)
+    if issuer is None or issuer.state not in _STATUS_STATES:
+        raise Conflict("issuer_not_active", f"The issuer {issuer_id} may not sign.")
+    _refuse_demo_key(deployment, issuer)
+    tbs = data.der()
+    return tbs, deployment.keys.signer(issuer.key_label).sign(tbs)

@@ -187,9 +187,10 @@ def test_only_sign_uses_a_ca_key() -> None:
         "pki.issue.phases",  # the twin's throw-away key
         "pki.hierarchy",  # reads the public half of a key that it made
         "pki.status.responders",  # as the hierarchy
-        "pki.status.answers",  # delegated signers: no CA key
         "pki.tokens",  # keys of access tokens
         "pki.provision.signers",  # leaves of the provisioning service: no CA key
+        "pki.status.signing",  # delegated signers: no CA key
+        "pki.status.answers",  # as above: calls it
     }
     assert "keys.signer" not in (ROOT / "pki/issue/phases.py").read_text("utf-8")
 

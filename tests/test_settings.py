@@ -63,6 +63,16 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert load({}, tmp_path) == settings
 
 
+def test_who_signs_ocsp_answers_and_how_it_is_named_are_settings(tmp_path: Path) -> None:
+    status = load({}, tmp_path).status
+    assert (status.ca_signs, status.responder_by_name) == (False, False)
+    (tmp_path / FILE_NAME).write_text("[status]\nsigner = 'ca'\nresponder_id = 'name'\n", "utf-8")
+    settings = load({}, tmp_path)
+    assert (settings.status.ca_signs, settings.status.responder_by_name) == (True, True)
+    (tmp_path / FILE_NAME).write_text(to_toml(settings), "utf-8")
+    assert load({}, tmp_path) == settings
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -77,6 +87,9 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         ("public_url = 'http://" + "a" * 80 + "'", "public_url"),
         ("database_url = 'mysql://x'", "database_url"),
         ("mode = 'production'", "passphrase_file"),
+        ("[status]\nunissued = 'good'", "status.unissued is neither unknown nor revoked"),
+        ("[status]\nresponder_id = 'hash'", "status.responder_id is neither key nor name"),
+        ("[status]\nsigner = 'CA'", "status.signer is neither delegated nor ca"),
         ("= broken", "cannot be read"),
     ],
 )

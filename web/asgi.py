@@ -38,6 +38,9 @@ BOOT_FAILED: Final = 3
 THREADS: Final = 8
 """Requests of one worker that wait for database, disk or key at a time."""
 
+ACCOUNT_SECONDS: Final = 60.0
+"""Between looks at whether signed answers are to be told to the audit log."""
+
 _DIRECT: Final = frozenset((HTTPStatus.OK, HTTPStatus.NOT_MODIFIED))
 _CHUNK: Final = 256 * 1024
 
@@ -67,6 +70,7 @@ class Application:
         )
         self._watch = HotWatch(metrics)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
+        self._account_timer: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the server's life, or one request."""
@@ -92,14 +96,21 @@ class Application:
         await receive()
         self._services.view.start()
         self._watch.start(asyncio.get_running_loop())
+        self._account(asyncio.get_running_loop())
         gc.collect()
         gc.freeze()  # what was imported stays; looking through it again would hold up everybody
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._watch.stop()
+        if self._account_timer is not None:
+            self._account_timer.cancel()
         self._pool.shutdown()
         self._services.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _account(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._pool.submit(self._services.answers.account)
+        self._account_timer = loop.call_later(ACCOUNT_SECONDS, self._account, loop)
 
     # --- one request ---------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from pki.pkix.ocsp_request import (
 from pki.pkix.ocsp_response import (
     NEVER_ISSUED_AT,
     CertStatus,
+    ResponseData,
     SingleAnswer,
     assemble,
     error_response,
@@ -33,6 +34,7 @@ __all__ = [
     "CertStatus",
     "OcspError",
     "OcspRequest",
+    "ResponseData",
     "ResponseStatus",
     "SingleAnswer",
     "assemble",

@@ -83,6 +83,27 @@ class SingleAnswer:
     archive_cutoff: dt.datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseData:
+    """What an answer says, before it is signed; the fields are the arguments of `response_data`."""
+
+    responder: bytes
+    produced_at: dt.datetime
+    answers: tuple[SingleAnswer, ...]
+    nonce: bytes | None = None
+    extended_revoked: bool = False
+
+    def der(self) -> bytes:
+        """Return the octets to be signed. Raises ValueError as `response_data`."""
+        return response_data(
+            responder=self.responder,
+            produced_at=self.produced_at,
+            answers=self.answers,
+            nonce=self.nonce,
+            extended_revoked=self.extended_revoked,
+        )
+
+
 def never_issued(
     cert_id: bytes, *, this_update: dt.datetime, next_update: dt.datetime | None
 ) -> SingleAnswer:

@@ -9,24 +9,24 @@ transaction, from every memory by the change log.
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import threading
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from pki.errors import PkiError
-from pki.model import Change, ChangeKind, Responder, StoredAnswer
+from pki.model import Change, ChangeKind, StoredAnswer
 from pki.pkix import ocsp
-from pki.pkix.certificate import load
-from pki.pkix.ocsp import CertId, CertStatus, OcspRequest, ResponseStatus, SingleAnswer
-from pki.pkix.suites import Suite
+from pki.pkix.ocsp import CertId, OcspRequest, ResponseStatus
 from pki.ports import Deployment
 from pki.status import templates
 from pki.status.facts import Facts, Issued, again, asked, facts_of
 from pki.status.openings import Openings
 from pki.status.policy import StatusPolicy
+from pki.status.signing import Signatory, Signing
 from pki.status.view import KnownIssuer, View
 
+_LOG: Final = logging.getLogger(__name__)
 _HELD: Final = 50_000
 """Answers that one process keeps in memory; some 60 MB at the most."""
 _LONGEST_HELD: Final = 256
@@ -82,7 +82,7 @@ class Answers:
         self._about: dict[tuple[str, str], set[bytes]] = {}
         self._known: dict[tuple[str, int], Facts] = {}  # by issuer and serial
         self._openings = Openings()
-        self._quick_keys: set[str] = set()
+        self._signing = Signing(deployment, policy)
         self._index = view.index
         view.listen(self._hear)
 
@@ -131,57 +131,62 @@ class Answers:
             return None
         return self._signed_at_once(parsed.cert_ids[0], parsed.nonce, now)
 
+    def account(self, *, at_once: bool = False) -> None:
+        """
+        Tell the audit log how many answers were signed, now and then or at once; never raises.
+
+        What cannot be told now is told the next time.
+        """
+        try:
+            self._signing.tally.hand_over(at_once=at_once)
+        except PkiError as error:
+            _LOG.warning("signed OCSP answers could not be told to the audit log: %s", error)
+
     def _signed_at_once(self, cert_id: CertId, nonce: bytes, now: dt.datetime) -> Reply | None:
         named = self._named(cert_id)
-        responder = _responder(named, now)
-        if responder is None or responder.key_label not in self._quick_keys:
+        signatory = self._signing.signatory(named, now)
+        signer = self._signing.quick_signer(signatory) if signatory is not None else None
+        if signatory is None or signer is None:
             return None
         for known in named:
             facts = self._known.get((known.issuer.issuer_id, cert_id.serial))
-            if facts is not None:
-                return Reply(der=self._sign_known(facts, cert_id, responder, now, nonce))
+            if facts is None:
+                continue
+            if self._is_usual(facts, now) and len(nonce) >= templates.SHORTEST:
+                der = self._signing.sign_good(cert_id.raw, signatory, signer, now, nonce)
+            else:
+                der = self._signing.sign([again(facts, cert_id)], signatory, now, nonce)
+            return Reply(der=der)
         return None
 
-    def _sign_known(
-        self, facts: Facts, cert_id: CertId, responder: Responder, now: dt.datetime, nonce: bytes
-    ) -> bytes:
-        """Sign an answer about what is remembered; quickly where it is the usual one."""
+    def _is_usual(self, facts: Facts, now: dt.datetime) -> bool:
+        """Tell whether the answer is a plain *good* without extensions."""
         issued = facts.issued
         usual = issued is not None and facts.revocation is None and now <= issued.not_after
-        if not usual or self._policy.unissued_revoked or len(nonce) < templates.SHORTEST:
-            return self._sign([again(facts, cert_id)], responder, now, nonce)
-        tbs = templates.good(
-            cert_id.raw,
-            nonce,
-            responder=_responder_id(responder.der),
-            now=now,
-            next_update=self._next_update(responder, now),
-        )
-        signer = self._deployment.keys.signer(responder.key_label)
-        return templates.framed(tbs, signer.suite, signer.sign(tbs), responder.der)
+        return usual and not self._policy.unissued_revoked
 
     def _answer(self, request: bytes, parsed: OcspRequest, now: dt.datetime) -> Reply:
         named = self._issuers(parsed)
         if not named:
             return Reply(der=ocsp.error_response(ResponseStatus.UNAUTHORIZED))
-        responder = _responder(named, now)
-        if responder is None:
+        signatory = self._signing.signatory(named, now)
+        if signatory is None:
             return _TRY_LATER
         if len(parsed.cert_ids) == 1 and parsed.nonce is None:
-            return self._kept(request, parsed.cert_ids[0], named, responder, now)
+            return self._kept(request, parsed.cert_ids[0], named, signatory, now)
         with self._deployment.store.read() as tx:
             sequence = tx.status.sequence()
             facts = [asked(tx, cert_id, named) for cert_id in parsed.cert_ids]
         self._openings.keep(request, parsed)
         self._remember(facts, sequence)
-        return Reply(der=self._sign(facts, responder, now, parsed.nonce))
+        return Reply(der=self._signing.sign(facts, signatory, now, parsed.nonce))
 
     def _kept(
         self,
         request: bytes,
         cert_id: CertId,
         named: tuple[KnownIssuer, ...],
-        responder: Responder,
+        signatory: Signatory,
         now: dt.datetime,
     ) -> Reply:
         """Answer about one certificate from the store, or sign an answer and keep it there."""
@@ -189,12 +194,12 @@ class Answers:
             with self._deployment.store.read() as tx:
                 sequence = tx.status.sequence()
                 stored = tx.status.answer(cert_id.raw)
-                if stored is not None and _holds(stored, named, now):
+                if stored is not None and self._holds(stored, named, now):
                     return self._hold(request, stored, sequence)
                 facts = asked(tx, cert_id, named)
             if facts.issued is None:
-                return Reply(der=self._sign([facts], responder, now, None))
-            answer = self._sign_stored(facts, facts.issued, responder, now)
+                return Reply(der=self._signing.sign([facts], signatory, now, None))
+            answer = self._sign_stored(facts, facts.issued, signatory, now)
             if self._keep(answer, facts):
                 return self._hold(request, answer, sequence)
         return _TRY_LATER
@@ -227,77 +232,28 @@ class Answers:
         now = self._deployment.clock.now()
         issuers = {k.issuer.issuer_id: k for named in self._view.index.values() for k in named}
         known = issuers.get(stored.issuer_id)
-        responder = known.responder(now) if known else None
-        if known is None or responder is None:
+        signatory = self._signing.signatory((known,), now) if known else None
+        if known is None or signatory is None:
             return False
         with self._deployment.store.read() as tx:
             facts = facts_of(tx, stored.cert_id, stored.serial, known)
         if facts.issued is None:
             return False
-        return self._keep(self._sign_stored(facts, facts.issued, responder, now), facts)
+        return self._keep(self._sign_stored(facts, facts.issued, signatory, now), facts)
 
     def _sign_stored(
-        self, facts: Facts, issued: Issued, responder: Responder, now: dt.datetime
+        self, facts: Facts, issued: Issued, signatory: Signatory, now: dt.datetime
     ) -> StoredAnswer:
         """Sign the answer to one CertID in the form in which it is kept."""
-        next_update = self._next_update(responder, now)
+        next_update = self._signing.next_update(signatory, now)
         return StoredAnswer(
             cert_id=facts.cert_id,
             issuer_id=issued.issuer_id,
             serial=issued.serial,
-            der=self._sign([facts], responder, now, None),
+            der=self._signing.sign([facts], signatory, now, None),
             this_update=now,
             next_update=next_update,
             refresh_at=(now + (next_update - now) / 2).replace(microsecond=0),
-        )
-
-    def _next_update(self, responder: Responder, now: dt.datetime) -> dt.datetime:
-        return min(now + self._policy.validity, responder.not_after)
-
-    def _sign(
-        self,
-        facts: list[Facts],
-        responder: Responder,
-        now: dt.datetime,
-        nonce: bytes | None,
-    ) -> bytes:
-        next_update = self._next_update(responder, now)
-        answers = [self._single(item, now, next_update) for item in facts]
-        tbs = ocsp.response_data(
-            responder=_responder_id(responder.der),
-            produced_at=now,
-            answers=answers,
-            nonce=nonce,
-            extended_revoked=self._policy.unissued_revoked,
-        )
-        signer = self._deployment.keys.signer(responder.key_label)
-        if signer.suite is Suite.P256:  # by now it is loaded; others take ten times as long
-            self._quick_keys.add(responder.key_label)
-        return ocsp.assemble(tbs, signer.suite, signer.sign(tbs), (responder.der,))
-
-    def _single(self, facts: Facts, now: dt.datetime, next_update: dt.datetime) -> SingleAnswer:
-        revocation = facts.revocation
-        if revocation is None and facts.issued is None:
-            return self._unissued(facts, now, next_update)
-        expired = facts.issued is not None and facts.issued.not_after < now
-        return SingleAnswer(
-            cert_id=facts.cert_id,
-            status=CertStatus.REVOKED if revocation else CertStatus.GOOD,
-            revoked_at=revocation.revoked_at if revocation else None,
-            reason=revocation.reason.value if revocation else None,
-            this_update=now,
-            next_update=next_update,
-            archive_cutoff=facts.known.certificate.not_before if expired else None,
-        )
-
-    def _unissued(self, facts: Facts, now: dt.datetime, next_update: dt.datetime) -> SingleAnswer:
-        if self._policy.unissued_revoked:
-            return ocsp.never_issued(facts.cert_id, this_update=now, next_update=next_update)
-        return SingleAnswer(
-            cert_id=facts.cert_id,
-            status=CertStatus.UNKNOWN,
-            this_update=now,
-            next_update=next_update,
         )
 
     # --- keeping -------------------------------------------------------------------------------
@@ -311,6 +267,13 @@ class Answers:
                 return False
             tx.status.put_answer(answer)
         return True
+
+    def _holds(
+        self, stored: StoredAnswer, named: tuple[KnownIssuer, ...], now: dt.datetime
+    ) -> bool:
+        """Tell whether a stored answer may be given: in its time, and by a signer of today."""
+        in_time = stored.this_update <= now < stored.refresh_at
+        return in_time and self._signing.is_by(stored.der, named)
 
     def _hold(self, request: bytes, answer: StoredAnswer, sequence: int) -> Reply:
         """Hold an answer in memory, unless a change came since it was read."""
@@ -364,24 +327,3 @@ class Answers:
             self._known.pop((change.issuer_id, change.serial.as_int), None)
             for request in tuple(self._about.get((change.issuer_id, change.serial.value), ())):
                 self._forget(request)
-
-
-def _responder(named: tuple[KnownIssuer, ...], now: dt.datetime) -> Responder | None:
-    """Return the newest valid signer of a CA; any generation's will do, their key is the same."""
-    for known in reversed(named):
-        found = known.responder(now)
-        if found is not None:
-            return found
-    return None
-
-
-def _holds(stored: StoredAnswer, named: tuple[KnownIssuer, ...], now: dt.datetime) -> bool:
-    """Tell whether a stored answer may be given: in its time, and its signer was not revoked."""
-    if not stored.this_update <= now < stored.refresh_at:
-        return False
-    return any(signer.der in stored.der for known in named for signer in known.responders)
-
-
-@lru_cache(maxsize=256)
-def _responder_id(certificate: bytes) -> bytes:
-    return ocsp.responder_by_key(load(certificate).spki)

@@ -63,6 +63,7 @@ def refresh_answers(deployment: Deployment, view: View, answers: Answers) -> int
         _drop(deployment, lost)
         if len(due) < _BATCH:
             break
+    answers.account()
     if failures:
         raise failures[0]
     return renewed

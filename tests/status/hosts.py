@@ -19,7 +19,7 @@ from cryptography.x509 import ocsp
 from pki.clock import Clock, SystemClock
 from pki.errors import Unavailable
 from pki.issue import IssueRequest, issue
-from pki.model import CertificateRecord, Issuer
+from pki.model import CertificateRecord, Issuer, Responder
 from pki.pkix.certificate import load
 from pki.pkix.hashes import issuer_hashes
 from pki.pkix.ocsp_ask import request_for
@@ -60,6 +60,11 @@ def issuer_of(services: Services, issuer_id: str = LEAF_ISSUER) -> Issuer:
         found = tx.issuers.get(issuer_id)
     assert found is not None
     return found
+
+
+def responders_of(services: Services) -> list[Responder]:
+    with services.deployment.store.read() as tx:
+        return tx.status.responders()
 
 
 def request_about(

@@ -129,6 +129,7 @@ class Answer:
     produced_at: dt.datetime | None = None
     signer: x509.Certificate | None = None
     responder_key: bytes | None = None
+    responder_name: bytes | None = None
     extended_revoke: bool = False
 
     @property
@@ -142,8 +143,12 @@ class Answer:
         return self.single.status if self.singles else self.response_status
 
 
-def read(der: bytes) -> Answer:
-    """Read an answer completely; the signature of a successful one must verify."""
+def read(der: bytes, ca: x509.Certificate | None = None) -> Answer:
+    """
+    Read an answer completely; the signature of a successful one must verify.
+
+    With `ca`, that CA itself must have signed, and no certificate be there.
+    """
     outer = ocsp.OCSPResponse.load(der, strict=True)
     response_status = outer["response_status"].native
     if response_status != "successful":
@@ -151,8 +156,8 @@ def read(der: bytes) -> Answer:
         return Answer(response_status=response_status, der=der)
     basic = outer["response_bytes"]["response"].parsed
     data = basic["tbs_response_data"]
-    (included,) = basic["certs"]
-    signer = x509.load_der_x509_certificate(included.dump())
+    included = [x509.load_der_x509_certificate(one.dump()) for one in basic["certs"] or ()]
+    (signer,) = [*included, ca] if ca is not None else included
     verify(signer, basic["signature"].native, data.dump())
     found = _extensions(data["response_extensions"])
     return Answer(
@@ -163,6 +168,7 @@ def read(der: bytes) -> Answer:
         produced_at=data["produced_at"].native,
         signer=signer,
         responder_key=data["responder_id"].native if _by_key(data) else None,
+        responder_name=None if _by_key(data) else data["responder_id"].chosen.untag().dump(),
         extended_revoke=EXTENDED_REVOKE_ID in found,
     )
 

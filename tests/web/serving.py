@@ -67,11 +67,12 @@ class Server:
 
 
 @contextmanager
-def serving(home: Path, log: Path) -> Iterator[Server]:
+def serving(home: Path, log: Path, *, more: str = "") -> Iterator[Server]:
+    """Serve a home; `more` are further settings."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    text = f'public_url = "{PUBLIC_URL}"\n[serve]\nport = {port}\nworkers = 2\n'
+    text = f'public_url = "{PUBLIC_URL}"\n[serve]\nport = {port}\nworkers = 2\n{more}'
     (home / "pnc.toml").write_text(text, "utf-8")
     with log.open("wb") as stderr:
         process = subprocess.Popen(COMMAND, env=environment(home), stderr=stderr)

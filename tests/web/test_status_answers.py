@@ -156,14 +156,16 @@ def test_the_signer_is_delegated_by_the_very_ca(common: Authority, suite: Suite)
 
 @pytest.mark.parametrize("algorithm", ["sha1", "sha256"])
 def test_the_responder_is_named_by_the_sha_1_of_its_key(common: Authority, algorithm: str) -> None:
-    """Case 42, pinned: byKey only; `tests/pkix` covers byName."""
+    """Case 42, the default; `tests/interop/test_signers.py` has byName."""
     answer = common.ask(request(common.issue().cert_id(algorithm)))
     octets = asking.key_octets(signer_of(answer))
     assert answer.responder_key == hashlib.sha1(octets, usedforsecurity=False).digest()
 
 
-def test_every_answer_brings_its_signer_and_no_ca_signs(common: Authority) -> None:
-    """Case 44, pinned: there is no mode in which a CA itself signs answers."""
+def test_every_answer_brings_its_signer_and_no_ca_signs_unless_a_setting_says_so(
+    common: Authority,
+) -> None:
+    """Case 44, the default; in `tests/interop/test_signers.py` the CA itself signs."""
     for suite in Suite:
         leaf = common.issue(suite)
         signer = signer_of(common.ask(leaf.request))

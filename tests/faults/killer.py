@@ -78,6 +78,10 @@ class KillingSigner:
     def public_key(self) -> PublicKey:
         return self.signer.public_key
 
+    @property
+    def quick(self) -> bool:
+        return self.signer.quick
+
     def sign(self, data: bytes) -> bytes:
         self.fuse.step("before signature")
         signature = self.signer.sign(data)

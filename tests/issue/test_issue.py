@@ -281,6 +281,10 @@ class _WrongSigner:
     def public_key(self) -> PublicKey:
         return self._real.public_key
 
+    @property
+    def quick(self) -> bool:
+        return self._real.quick
+
     def sign(self, data: bytes) -> bytes:
         return self._real.sign(data + b"x")
 

@@ -133,6 +133,10 @@ class _Signer:
     def public_key(self) -> PublicKey:
         return self.signer.public_key
 
+    @property
+    def quick(self) -> bool:
+        return self.signer.quick
+
     def sign(self, data: bytes) -> bytes:
         self.before()
         return self.signer.sign(data)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from pki import audit
 from pki.clock import format_time
@@ -48,7 +49,7 @@ def plain(services: Services, serial: int) -> bytes:
 def test_a_change_of_settings_is_in_the_next_answer_though_one_is_stored(small: Services) -> None:
     record = hosts.issued(small)
     request = plain(small, record.serial.as_int)
-    issuer = asking.x509.load_der_x509_certificate(hosts.issuer_of(small).certificate)
+    issuer = x509.load_der_x509_certificate(hosts.issuer_of(small).certificate)
     first = asking.read(answers(small, StatusPolicy()).respond(request).der)
     assert first.responder_key is not None
     assert first.signer is not None

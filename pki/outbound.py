@@ -48,8 +48,9 @@ class OutboundPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A complete answer with status 200."""
+    """A complete answer."""
 
+    status: int
     body: bytes = field(repr=False)
     content_type: str
 
@@ -82,7 +83,28 @@ def call(
     headers: Mapping[str, str] = _NONE,
 ) -> Answer:
     """
-    GET an address, or POST `body` to it; redirects are not followed.
+    Return an answer with status 200; otherwise as `exchange`.
+
+    Raises:
+        BadInput: `invalid_address`.
+        Unavailable: as `exchange`; `outbound_failed` for any other status.
+    """
+    answer = exchange(policy, url, body=body, headers=headers)
+    if answer.status != _OK:
+        host = urlsplit(url).hostname
+        raise Unavailable("outbound_failed", f"{host} answered with status {answer.status}.")
+    return answer
+
+
+def exchange(
+    policy: OutboundPolicy,
+    url: str,
+    *,
+    body: bytes | None = None,
+    headers: Mapping[str, str] = _NONE,
+) -> Answer:
+    """
+    GET an address, or POST `body` to it, and return what is answered; redirects are not followed.
 
     Raises:
         BadInput: `invalid_address`.
@@ -101,11 +123,8 @@ def call(
             {"Host": parts.netloc, "Connection": "close", "User-Agent": "pnc-pki", **headers},
         )
         with connection.getresponse() as response:
-            if response.status != _OK:
-                raise Unavailable(
-                    "outbound_failed", f"{parts.hostname} answered with status {response.status}."
-                )
             return Answer(
+                status=response.status,
                 body=_read(policy, connection, response, deadline),
                 content_type=response.headers.get_content_type(),
             )
@@ -117,6 +136,26 @@ def call(
         ) from error
     finally:
         connection.close()
+
+
+def check_target(policy: OutboundPolicy, url: str) -> SplitResult:
+    """
+    Return the parts of an address that somebody else than an administrator names.
+
+    A name is looked up at each call, as it may change; an address that is written out is judged at
+    once.
+
+    Raises:
+        BadInput: `invalid_address`, `address_refused`.
+    """
+    parts = check_address(url)
+    try:
+        ipaddress.ip_address(parts.hostname or "")
+    except ValueError:
+        return parts
+    if not _may_be_called(policy, parts.hostname or ""):
+        raise BadInput("address_refused", f"{quote(url)} is an internal address.")
+    return parts
 
 
 def _timeout(parts: SplitResult) -> Unavailable:

@@ -13,6 +13,7 @@ from pki import foreign, tokens, validate
 from pki.beacon import Beacon
 from pki.clock import Clock, SystemClock
 from pki.errors import Unavailable
+from pki.events import delivery
 from pki.jobs import Job
 from pki.keys.files import FileKeys
 from pki.keys.vault import FileVault
@@ -63,7 +64,12 @@ class Services:
             every=600.0,
             work=lambda: tokens.rotate_due(self.deployment),
         )
-        return (*own, fetch, prune, rotate)
+        webhooks = Job(
+            name="webhooks",
+            every=2.0,
+            work=lambda: delivery.run(self.deployment, self.settings.outbound),
+        )
+        return (*own, fetch, prune, rotate, webhooks)
 
     def close(self) -> None:
         """End the view's thread, tell what is still to be told, give back database connections."""

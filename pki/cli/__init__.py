@@ -18,6 +18,7 @@ from pki.cli import (
     serve,
     tokens,
     trust,
+    webhooks,
 )
 from pki.cli.output import HomeOption
 
@@ -51,6 +52,7 @@ for _module in (
     trust,
     people,
     tokens,
+    webhooks,
 ):
     for _command in _module.COMMANDS:
         main.add_command(_command)

@@ -36,6 +36,12 @@ from pki.model.decisions import (
     Status,
     Verdict,
 )
+from pki.model.events import (
+    Delivery,
+    DeliveryState,
+    Naming,
+    Webhook,
+)
 from pki.model.evidence import (
     CLOCK_SKEW,
     ForeignCrl,
@@ -146,6 +152,8 @@ __all__ = [
     "Decision",
     "DecisionPolicy",
     "DecisionRecord",
+    "Delivery",
+    "DeliveryState",
     "Domain",
     "Emsp",
     "EmspAnswer",
@@ -161,6 +169,7 @@ __all__ = [
     "Issuer",
     "IssuerState",
     "NumberRange",
+    "Naming",
     "OwnIssuer",
     "OwnParty",
     "Partner",
@@ -198,4 +207,5 @@ __all__ = [
     "TrustList",
     "Verdict",
     "Whitelist",
+    "Webhook",
 ]

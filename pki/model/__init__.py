@@ -168,8 +168,8 @@ __all__ = [
     "IntentState",
     "Issuer",
     "IssuerState",
-    "NumberRange",
     "Naming",
+    "NumberRange",
     "OwnIssuer",
     "OwnParty",
     "Partner",
@@ -206,6 +206,6 @@ __all__ = [
     "TrustAnchor",
     "TrustList",
     "Verdict",
-    "Whitelist",
     "Webhook",
+    "Whitelist",
 ]

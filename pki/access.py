@@ -37,6 +37,9 @@ class Action(StrEnum):
     KEEP_PARTIES = "keep_parties"
     KEEP_TRUST = "keep_trust"
     KEEP_CLIENTS = "keep_clients"
+    KEEP_PARTNERS = "keep_partners"
+    ANSWER_COMMANDS = "answer_commands"
+    SEND_COMMANDS = "send_commands"
     KEEP_HIERARCHY = "keep_hierarchy"
     READ_ROOTS = "read_roots"
     KEEP_VEHICLES = "keep_vehicles"
@@ -49,7 +52,6 @@ class Action(StrEnum):
     KEEP_BUNDLES = "keep_bundles"
     READ_OWN_CAR = "read_own_car"
     INSTALL = "install"
-    KEEP_WEBHOOKS = "keep_webhooks"
     READ_AUDIT = "read_audit"
     READ_METRICS = "read_metrics"
 
@@ -70,6 +72,9 @@ GRANTS: Final[Mapping[Action, frozenset[Role]]] = {
     Action.KEEP_PARTIES: frozenset(),
     Action.KEEP_TRUST: frozenset(),
     Action.KEEP_CLIENTS: frozenset(),
+    Action.KEEP_PARTNERS: frozenset(),
+    Action.ANSWER_COMMANDS: frozenset((Role.CPO,)),
+    Action.SEND_COMMANDS: frozenset((Role.EMSP,)),
     Action.KEEP_HIERARCHY: frozenset(),
     # the access matrix of the pools; what is written of roots and CPS is the operator's alone
     Action.READ_ROOTS: _SUBSCRIBERS | {Role.AUDITOR},
@@ -83,7 +88,6 @@ GRANTS: Final[Mapping[Action, frozenset[Role]]] = {
     Action.KEEP_BUNDLES: frozenset((Role.EMSP,)),
     Action.READ_OWN_CAR: frozenset((Role.OEM,)),
     Action.INSTALL: frozenset((Role.CPO, Role.OEM)),
-    Action.KEEP_WEBHOOKS: _SUBSCRIBERS,
     Action.READ_AUDIT: frozenset((Role.AUDITOR,)),
     Action.READ_METRICS: frozenset((Role.AUDITOR,)),
 }

@@ -13,7 +13,8 @@ import ipaddress
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -48,11 +49,19 @@ class OutboundPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A complete answer."""
+    """A complete answer with status 200."""
 
-    status: int
     body: bytes = field(repr=False)
     content_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A complete answer with any status; header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
 
 
 def check_address(url: str) -> SplitResult:
@@ -83,33 +92,52 @@ def call(
     headers: Mapping[str, str] = _NONE,
 ) -> Answer:
     """
-    Return an answer with status 200; otherwise as `exchange`.
-
-    Raises:
-        BadInput: `invalid_address`.
-        Unavailable: as `exchange`; `outbound_failed` for any other status.
-    """
-    answer = exchange(policy, url, body=body, headers=headers)
-    if answer.status != _OK:
-        host = urlsplit(url).hostname
-        raise Unavailable("outbound_failed", f"{host} answered with status {answer.status}.")
-    return answer
-
-
-def exchange(
-    policy: OutboundPolicy,
-    url: str,
-    *,
-    body: bytes | None = None,
-    headers: Mapping[str, str] = _NONE,
-) -> Answer:
-    """
-    GET an address, or POST `body` to it, and return what is answered; redirects are not followed.
+    GET an address, or POST `body` to it; redirects are not followed.
 
     Raises:
         BadInput: `invalid_address`.
         Unavailable: `address_refused`, `outbound_failed`, `answer_too_large`, `outbound_timeout`.
     """
+    method = "GET" if body is None else "POST"
+    with _exchange(policy, method, url, body, headers) as (response, read):
+        if response.status != _OK:
+            host = urlsplit(url).hostname
+            raise Unavailable("outbound_failed", f"{host} answered with status {response.status}.")
+        return Answer(body=read(), content_type=response.headers.get_content_type())
+
+
+def request(
+    policy: OutboundPolicy,
+    method: str,
+    url: str,
+    *,
+    body: bytes | None = None,
+    headers: Mapping[str, str] = _NONE,
+) -> Reply:
+    """
+    Send any request and return the answer, whatever its status; redirects are not followed.
+
+    Raises:
+        BadInput: `invalid_address`.
+        Unavailable: `address_refused`, `outbound_failed`, `answer_too_large`, `outbound_timeout`.
+    """
+    with _exchange(policy, method, url, body, headers) as (response, read):
+        return Reply(
+            status=response.status,
+            headers={name.lower(): value for name, value in response.getheaders()},
+            body=read(),
+        )
+
+
+@contextmanager
+def _exchange(
+    policy: OutboundPolicy,
+    method: str,
+    url: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+) -> Iterator[tuple[http.client.HTTPResponse, Callable[[], bytes]]]:
+    """Send a request; yield the answer's head and what reads its body. Errors as `request`."""
     parts = check_address(url)
     deadline = time.monotonic() + policy.seconds
     address = _resolve(policy, parts)
@@ -117,17 +145,13 @@ def exchange(
     connection = _connect(parts, address, deadline)
     try:
         connection.request(
-            "GET" if body is None else "POST",
+            method,
             path,
             body,
             {"Host": parts.netloc, "Connection": "close", "User-Agent": "pnc-pki", **headers},
         )
         with connection.getresponse() as response:
-            return Answer(
-                status=response.status,
-                body=_read(policy, connection, response, deadline),
-                content_type=response.headers.get_content_type(),
-            )
+            yield response, lambda: _read(policy, connection, response, deadline)
     except TimeoutError as error:
         raise _timeout(parts) from error
     except (OSError, http.client.HTTPException) as error:
@@ -136,26 +160,6 @@ def exchange(
         ) from error
     finally:
         connection.close()
-
-
-def check_target(policy: OutboundPolicy, url: str) -> SplitResult:
-    """
-    Return the parts of an address that somebody else than an administrator names.
-
-    A name is looked up at each call, as it may change; an address that is written out is judged at
-    once.
-
-    Raises:
-        BadInput: `invalid_address`, `address_refused`.
-    """
-    parts = check_address(url)
-    try:
-        ipaddress.ip_address(parts.hostname or "")
-    except ValueError:
-        return parts
-    if not _may_be_called(policy, parts.hostname or ""):
-        raise BadInput("address_refused", f"{quote(url)} is an internal address.")
-    return parts
 
 
 def _timeout(parts: SplitResult) -> Unavailable:

@@ -13,11 +13,12 @@ from pki import foreign, tokens, validate
 from pki.beacon import Beacon
 from pki.clock import Clock, SystemClock
 from pki.errors import Unavailable
-from pki.events import delivery
 from pki.jobs import Job
 from pki.keys.files import FileKeys
 from pki.keys.vault import FileVault
 from pki.model import IssuerState
+from pki.partners import commands
+from pki.partners.network import PartnerNetwork
 from pki.ports import Deployment
 from pki.settings import MIN_PASSPHRASE, Settings
 from pki.status import Answers, View, refresh
@@ -39,6 +40,7 @@ class Services:
     beacon: Beacon
     view: View
     answers: Answers
+    partners: PartnerNetwork
     warnings: tuple[str, ...]
 
     @property
@@ -64,12 +66,10 @@ class Services:
             every=600.0,
             work=lambda: tokens.rotate_due(self.deployment),
         )
-        webhooks = Job(
-            name="webhooks",
-            every=2.0,
-            work=lambda: delivery.run(self.deployment, self.settings.outbound),
+        expire = Job(
+            name="partner-commands", every=5.0, work=lambda: commands.expire(self.partners)
         )
-        return (*own, fetch, prune, rotate, webhooks)
+        return (*own, fetch, prune, rotate, expire)
 
     def close(self) -> None:
         """End the view's thread, tell what is still to be told, give back database connections."""
@@ -98,6 +98,7 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
         database=database,
         beacon=beacon,
         view=view,
+        partners=PartnerNetwork(deployment=deployment, outbound=settings.outbound),
         answers=Answers(deployment, view, settings.status),
         warnings=_warnings(settings),
     )

@@ -10,7 +10,20 @@ from typing import Final
 from flask import Flask, Response, g, request
 
 from pki.services import Services
-from web import api, logs, oauth, ocpp, ocpp_status, openapi, ops, parsing, problems, status_routes
+from web import (
+    api,
+    logs,
+    oauth,
+    ocpi,
+    ocpp,
+    ocpp_status,
+    openapi,
+    ops,
+    parsing,
+    problems,
+    remote,
+    status_routes,
+)
 from web.metrics import Metrics
 from web.status import StatusPages
 
@@ -47,6 +60,8 @@ def create_app(services: Services, metrics: Metrics | None = None) -> Flask:
         ocpp_status.blueprint(services.deployment, services.answers, variant=variant)
     )
     app.register_blueprint(oauth.blueprint(services.deployment))
+    app.register_blueprint(ocpi.blueprint(services.partners))
+    app.register_blueprint(remote.blueprint(services.partners))
     pages = StatusPages(
         services.deployment,
         services.answers,

@@ -9,7 +9,7 @@ from flask import Blueprint, Response
 
 from pki import __version__
 from pki.pkix.profiles import Kind
-from web import ocpp_status, openapi_oauth
+from web import ocpp_status, openapi_oauth, openapi_ocpi
 from web.answers import JSON, PROBLEM
 from web.openapi_words import OPEN, READ, WRITE, body, good, open_get, parameter, problems
 from web.parsing import DEFAULT_PAGE, MAX_PAGE, MAX_STATION_ID
@@ -211,6 +211,32 @@ def _status() -> Schema:
     }
 
 
+_SECURITY: Final[Schema] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of `pnc client add`, or one of /oauth/token.",
+    },
+    "apiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "The same token.",
+    },
+    "ocpi": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "`Token` and a credentials token in base64, for /ocpi/ alone.",
+    },
+    "client": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "client_id and client_secret, for /oauth/token alone.",
+    },
+}
+
+
 def document(public_url: str) -> Schema:
     """Return the OpenAPI 3.1 document."""
     return {
@@ -236,27 +262,11 @@ def document(public_url: str) -> Schema:
             **_status(),
             **_operations(),
             **openapi_oauth.paths(),
+            **openapi_ocpi.paths(),
         },
         "components": {
-            "schemas": components() | openapi_oauth.components(),
-            "securitySchemes": {
-                "bearer": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "A token of `pnc client add`, or one of /oauth/token.",
-                },
-                "apiKey": {
-                    "type": "apiKey",
-                    "in": "header",
-                    "name": "X-API-Key",
-                    "description": "The same token.",
-                },
-                "client": {
-                    "type": "http",
-                    "scheme": "basic",
-                    "description": "client_id and client_secret, for /oauth/token alone.",
-                },
-            },
+            "schemas": components() | openapi_oauth.components() | openapi_ocpi.components(),
+            "securitySchemes": _SECURITY,
         },
     }
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -19,7 +18,6 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from pki.errors import (
     BadInput,
     Conflict,
-    JsonValue,
     NotAllowed,
     NotFound,
     PkiError,
@@ -29,6 +27,9 @@ from pki.errors import (
 )
 from web.answers import PROBLEM, json_answer
 from web.logs import ERRORS, fields_of_request
+from web.ocpi_answers import PREFIX as OCPI_PREFIX
+from web.ocpi_answers import error_form as ocpi_form
+from web.problem import Problem
 
 OCPP_PREFIX: Final = "/ocpp/"
 OAUTH_PREFIX: Final = "/oauth/"
@@ -79,18 +80,6 @@ _OAUTH_CODES: Final = {
 }
 _OAUTH_STATUS: Final = {500: "server_error", 503: "temporarily_unavailable"}
 _OCPP_DESCRIPTION: Final = 255  # OCPP-J: errorDescription, string[255]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """What is told of an error, before it takes the form of a protocol."""
-
-    status: int
-    code: str
-    detail: str
-    hint: str | None = None
-    data: Mapping[str, JsonValue] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def problem_of(error: Exception) -> Problem:
@@ -183,6 +172,7 @@ def oauth_form(problem: Problem, request_id: str) -> Response:
 _FORMS: Final[tuple[tuple[str, Callable[[Problem, str], Response]], ...]] = (
     (OCPP_PREFIX, ocpp_form),
     (OAUTH_PREFIX, oauth_form),
+    (OCPI_PREFIX, ocpi_form),
 )
 """Beginning of a path to the form of its errors."""
 

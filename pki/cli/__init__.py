@@ -14,11 +14,11 @@ from pki.cli import (
     decisions,
     installation,
     jobs,
+    partners,
     people,
     serve,
     tokens,
     trust,
-    webhooks,
 )
 from pki.cli.output import HomeOption
 
@@ -50,9 +50,9 @@ for _module in (
     contracts,
     decisions,
     trust,
+    partners,
     people,
     tokens,
-    webhooks,
 ):
     for _command in _module.COMMANDS:
         main.add_command(_command)

@@ -36,12 +36,6 @@ from pki.model.decisions import (
     Status,
     Verdict,
 )
-from pki.model.events import (
-    Delivery,
-    DeliveryState,
-    Naming,
-    Webhook,
-)
 from pki.model.evidence import (
     CLOCK_SKEW,
     ForeignCrl,
@@ -152,8 +146,6 @@ __all__ = [
     "Decision",
     "DecisionPolicy",
     "DecisionRecord",
-    "Delivery",
-    "DeliveryState",
     "Domain",
     "Emsp",
     "EmspAnswer",
@@ -168,7 +160,6 @@ __all__ = [
     "IntentState",
     "Issuer",
     "IssuerState",
-    "Naming",
     "NumberRange",
     "OwnIssuer",
     "OwnParty",
@@ -206,6 +197,5 @@ __all__ = [
     "TrustAnchor",
     "TrustList",
     "Verdict",
-    "Webhook",
     "Whitelist",
 ]

@@ -18,7 +18,7 @@ _PARTY: Final = partner_objects.c.party == bindparam("party")
 _GET: Final = (
     select(partner_objects)
     .where(_KIND, _PARTY, _KEY)
-    .order_by(partner_objects.c.sequence.desc())
+    .order_by(partner_objects.c.updated.desc(), partner_objects.c.sequence.desc())
     .limit(1)
 )
 _VERSIONS: Final = (

@@ -91,8 +91,9 @@ def documented(
     """Return the schema that an answer must keep to; None where it is not JSON."""
     operation = _operation(api, method, path)
     if operation is None:  # no such path or method: the error form of the protocol all the same
-        ocpp = path.startswith("/ocpp/")
-        return {"$ref": f"#/components/schemas/{'OcppError' if ocpp else 'Problem'}"}
+        forms = {"/ocpp/": "OcppError", "/ocpi/": "OcpiAnswer"}
+        form = next((f for prefix, f in forms.items() if path.startswith(prefix)), "Problem")
+        return {"$ref": f"#/components/schemas/{form}"}
     response = operation["responses"].get(str(answer.status_code))
     assert response is not None, f"{method} {path} does not document {answer.status_code}"
     if "content" not in response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Self
@@ -81,14 +81,14 @@ class Routing:
     sender: PartyKey | None = None
 
     @classmethod
-    def read(cls, headers: Mapping[str, str]) -> Self:
+    def read(cls, header: Callable[[str], str | None]) -> Self:
         """
-        Read the headers, case-insensitive by the mapping that is given.
+        Read the headers; `header` gives the value of one, whatever its case.
 
         Raises:
             BadInput: `ocpi_invalid_value`, and `ocpi_field_missing` for half a pair.
         """
-        return cls(to=_pair(headers, "OCPI-to"), sender=_pair(headers, "OCPI-from"))
+        return cls(to=_pair(header, "OCPI-to"), sender=_pair(header, "OCPI-from"))
 
     def headers(self) -> dict[str, str]:
         """Return the headers to send."""
@@ -104,9 +104,9 @@ class Routing:
         return Routing(to=self.sender, sender=self.to)
 
 
-def _pair(headers: Mapping[str, str], prefix: str) -> PartyKey | None:
-    country = headers.get(f"{prefix}-country-code")
-    party = headers.get(f"{prefix}-party-id")
+def _pair(header: Callable[[str], str | None], prefix: str) -> PartyKey | None:
+    country = header(f"{prefix}-country-code")
+    party = header(f"{prefix}-party-id")
     if not country and not party:
         return None
     if not country or not party:

@@ -1,0 +1,1 @@
+"""Platforms that we speak OCPI with: registration, their objects, questions and pushes."""

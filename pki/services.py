@@ -20,6 +20,7 @@ from pki.model import IssuerState
 from pki.partners import commands
 from pki.partners.network import PartnerNetwork
 from pki.ports import Deployment
+from pki.provision import upkeep
 from pki.settings import MIN_PASSPHRASE, Settings
 from pki.status import Answers, View, refresh
 from pki.store.db import Database
@@ -69,7 +70,8 @@ class Services:
         expire = Job(
             name="partner-commands", every=5.0, work=lambda: commands.expire(self.partners)
         )
-        return (*own, fetch, prune, rotate, expire)
+        provide = Job(name="cps", every=3600.0, work=lambda: upkeep.keep(self.deployment))
+        return (*own, fetch, prune, rotate, expire, provide)
 
     def close(self) -> None:
         """End the view's thread, tell what is still to be told, give back database connections."""
@@ -89,6 +91,7 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
         clock=clock or SystemClock(),
         public_url=settings.public_url,
         demo=settings.demo,
+        budget=settings.budget,
         tokens=settings.tokens,
     )
     view = View(deployment, beacon, settings.status)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from pki.errors import BadInput
-from pki.model import TokenPolicy
+from pki.model import LIMIT_OCPP_21, Budget, TokenPolicy
 from pki.outbound import Network, OutboundPolicy
 from pki.status.policy import StatusPolicy
 
@@ -45,6 +45,7 @@ class Settings:
         approvals_required: 0 until two-person control is built; any other value is refused.
         passphrase_file: passphrase of the key files; required in production mode.
         keep_decisions: receipts older than that are pruned.
+        budget: how long the answer to an installation may be.
         base64url_hash_data: iso15118CertificateHashData of OCPP may also come as one deployed
             station stack writes them: base64url hashes, decimal serial number.
     """
@@ -61,6 +62,7 @@ class Settings:
     status: StatusPolicy = field(default_factory=StatusPolicy)
     outbound: OutboundPolicy = field(default_factory=OutboundPolicy)
     keep_decisions: dt.timedelta = dt.timedelta(days=400)
+    budget: Budget = field(default_factory=Budget)
     base64url_hash_data: bool = False
     tokens: TokenPolicy = field(default_factory=TokenPolicy)
 
@@ -90,6 +92,9 @@ _KEYS: Final[Mapping[str, type]] = {
     "tokens.audiences": list,
     "tokens.lifetime_minutes": int,
     "tokens.key_days": int,
+    "provisioning.warn_octets": int,
+    "provisioning.max_octets": int,
+    "provisioning.max_octets_iso20": int,
     "serve.host": str,
     "serve.port": int,
     "serve.workers": int,
@@ -187,6 +192,7 @@ def _settings(home: Path, values: Mapping[str, object], faults: list[str]) -> Se
         workers=_number(values, "serve.workers", 2, 1, 64, faults),
         status=_status(values, faults),
         outbound=OutboundPolicy(allowed=_networks(values, faults)),
+        budget=_budget(values, faults),
         keep_decisions=dt.timedelta(
             days=_number(values, "decisions.keep_days", 400, 1, 36_500, faults)
         ),
@@ -243,6 +249,19 @@ def _status(values: Mapping[str, object], faults: list[str]) -> StatusPolicy:
     )
 
 
+def _budget(values: Mapping[str, object], faults: list[str]) -> Budget:
+    standard = Budget()
+
+    def number(key: str, default: int) -> int:
+        return _number(values, f"provisioning.{key}", default, 1, LIMIT_OCPP_21, faults)
+
+    return Budget(
+        warning=number("warn_octets", standard.warning),
+        refusal=number("max_octets", standard.refusal),
+        refusal_iso20=number("max_octets_iso20", standard.refusal_iso20),
+    )
+
+
 def _number(  # noqa: PLR0913 - name, default and bounds of one number
     values: Mapping[str, object], key: str, default: int, low: int, high: int, faults: list[str]
 ) -> int:
@@ -276,6 +295,11 @@ def to_toml(settings: Settings) -> str:
         "",
         "[outbound]",
         f"allowed_networks = [{', '.join(_quoted(str(n)) for n in settings.outbound.allowed)}]",
+        "",
+        "[provisioning]",
+        f"warn_octets = {settings.budget.warning}",
+        f"max_octets = {settings.budget.refusal}",
+        f"max_octets_iso20 = {settings.budget.refusal_iso20}",
         "",
         "[status]",
         f"ocsp_hours = {int(settings.status.validity.total_seconds()) // 3600}",

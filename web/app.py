@@ -16,6 +16,7 @@ from web import (
     oauth,
     ocpi,
     ocpp,
+    ocpp_install,
     ocpp_status,
     openapi,
     ops,
@@ -59,6 +60,7 @@ def create_app(services: Services, metrics: Metrics | None = None) -> Flask:
     app.register_blueprint(
         ocpp_status.blueprint(services.deployment, services.answers, variant=variant)
     )
+    app.register_blueprint(ocpp_install.blueprint(services.deployment))
     app.register_blueprint(oauth.blueprint(services.deployment))
     app.register_blueprint(ocpi.blueprint(services.partners))
     app.register_blueprint(remote.blueprint(services.partners))

@@ -9,7 +9,7 @@ from flask import Blueprint, Response
 
 from pki import __version__
 from pki.pkix.profiles import Kind
-from web import ocpp_status, openapi_oauth, openapi_ocpi
+from web import ocpp_install, ocpp_status, openapi_oauth, openapi_ocpi
 from web.answers import JSON, PROBLEM
 from web.openapi_words import OPEN, READ, WRITE, body, good, open_get, parameter, problems
 from web.parsing import DEFAULT_PAGE, MAX_PAGE, MAX_STATION_ID
@@ -119,6 +119,7 @@ _OCPP: Final[dict[str, tuple[str, list[Schema]]]] = {
         ],
     ),
     ocpp_status.SINGLE: ("our OCSP answer about a certificate (M06).", []),
+    ocpp_install.ACTION: ("a contract for a car, or why there is none (M01, M02).", []),
     ocpp_status.CHAIN: ("the status of up to four certificates (M07).", []),
 }
 """Action to what it is for and its parameters."""

@@ -9,7 +9,7 @@ from pki.ids import Edition
 from pki.model import Fault, IssuerState, Reason, Status
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
-from web import ocpp_status
+from web import ocpp_install, ocpp_status
 from web.api import LEAF_KINDS
 from web.ocpp import VERSIONS, schema
 from web.parsing import MAX_CERTIFICATES, MAX_HASH_DATA, MAX_TEXT
@@ -19,6 +19,7 @@ Schema = dict[str, Any]
 OCPP_ACTIONS: Final = (
     *((version, "Authorize") for version in VERSIONS),
     *((version, ocpp_status.SINGLE) for version in VERSIONS),
+    *((version, ocpp_install.ACTION) for version in VERSIONS),
     *((version, ocpp_status.CHAIN) for version in ocpp_status.CHAIN_VERSIONS),
 )
 """OCPP version and action of every path under `/ocpp/`."""

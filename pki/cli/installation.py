@@ -22,6 +22,7 @@ from pki.cli.output import (
     with_errors,
 )
 from pki.errors import BadInput, Unavailable
+from pki.provision import upkeep
 from pki.services import Services
 from pki.settings import FILE_NAME, Settings, to_toml
 
@@ -88,6 +89,7 @@ def initialise(services: Services, hierarchy_file: Path | None) -> list[hierarch
             plans,
             progress=lambda name: progress.update(task, advance=1, description=f"Made {name}"),
         )
+    upkeep.equip(services.deployment, operator())
     if settings.demo:
         demo.register(services.deployment, operator(), settings.home)
     return made

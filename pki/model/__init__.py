@@ -63,6 +63,7 @@ from pki.model.people import (
     Role,
 )
 from pki.model.provisioning import (
+    LIMIT_OCPP_21,
     Budget,
     Bundle,
     CpsSigner,
@@ -116,6 +117,7 @@ __all__ = [
     "CLOCK_SKEW",
     "EMAID_TOKEN_TYPE",
     "EVERY",
+    "LIMIT_OCPP_21",
     "Accepted",
     "Account",
     "Agreement",

@@ -64,6 +64,9 @@ class Pools(Protocol):
 
     def bundles_of(self, contract_id: str) -> list[Bundle]: ...
 
+    def bundles_signed_by(self, cps: Fingerprint, limit: int) -> list[Bundle]:
+        """Return bundles that a CPS leaf signed, at most `limit`."""
+
     def search_bundles(
         self, *, accounts: tuple[ProviderId, ...] | None, after: str | None, limit: int
     ) -> list[Bundle]:

@@ -8,6 +8,6 @@ speak to these five; the other modules are theirs.
 
 from __future__ import annotations
 
-from pki.provision import ccp, cps, life, pcp, rcp
+from pki.provision import ccp, cps, life, pcp, rcp, upkeep
 
-__all__ = ["ccp", "cps", "life", "pcp", "rcp"]
+__all__ = ["ccp", "cps", "life", "pcp", "rcp", "upkeep"]

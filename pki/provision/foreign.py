@@ -235,7 +235,7 @@ def _keep(
     size = len(bundle.message)
     with deployment.store.write() as tx:
         contract = contracts.attach(tx, bundle.emaid, bundle.created_at, bundle.created_by)
-        if contract.state is ContractState.ENDED:
+        if contract.state_at(bundle.created_at) is ContractState.ENDED:
             raise Conflict("contract_ended", f"The contract {bundle.emaid} has ended.")
         bundle = replace(bundle, contract_id=contract.contract_id)
         if car is None:

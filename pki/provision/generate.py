@@ -97,6 +97,7 @@ def generate_contract(deployment: Deployment, principal: Principal, wanted: Want
     made = make(deployment, principal, order)
     with deployment.store.write() as tx:
         hold(tx, order)
+        bound(tx, made, wanted)
         replaced = shelf.put(tx, made)
     return Signed(
         bundle=made,
@@ -137,7 +138,7 @@ def prepare(
         car = car_of(tx, wanted)
         emaid = Emaid.parse(wanted.emaid, car.edition)
         require(principal, access.Action.GENERATE_BUNDLE, emaid, "own")
-        contract_id = _contract(tx, emaid, None if moving else car.pcid)
+        contract_id = _contract(tx, emaid, None if moving else car.pcid, now)
         held = car.v2g_root_key_ids
         signer = signers.choose(tx, car.suite, now, root=wanted.root, held=held)
         previous = _previous(tx, contract_id, car) if not moving else None
@@ -199,13 +200,13 @@ def car_of(tx: Transaction, wanted: Wanted) -> ProvisioningChain:
     )
 
 
-def _contract(tx: Transaction, emaid: Emaid, pcid: Pcid | None) -> str | None:
+def _contract(tx: Transaction, emaid: Emaid, pcid: Pcid | None, now: dt.datetime) -> str | None:
     """Return the contract of an EMAID where there is one, refused if another car has it."""
     known = tx.contracts.find(emaid.edition, emaid.key)
     if known is None:
         contracts.check_identifier(tx, emaid)
         return None
-    if known.state is ContractState.ENDED:
+    if known.state_at(now) is ContractState.ENDED:
         raise Conflict("contract_ended", f"The contract {emaid} has ended.")
     if pcid is not None:
         shelf.refuse_other_car(tx, known.contract_id, pcid)
@@ -332,6 +333,14 @@ def seal(key: PrivateKey, car: ProvisioningChain, key_id: bytes) -> Envelope:
     ):
         return seal_iso2(key, receiver)
     raise PolicyViolation("envelope_suite", "Contract and car are not of one suite.")
+
+
+def bound(tx: Transaction, bundle: Bundle, wanted: Wanted) -> None:
+    """Write the times that the eMSP named into its contract; a renewal moves the end."""
+    contract = tx.contracts.get(bundle.contract_id)
+    if contract is not None:
+        begin = wanted.begins or contract.valid_from
+        tx.contracts.set_terms(replace(contract, valid_from=begin, valid_until=wanted.ends))
 
 
 def hold(tx: Transaction, order: Prepared) -> None:

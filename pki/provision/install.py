@@ -8,6 +8,7 @@ that was signed ahead is handed out under the request's session id. No CA signs 
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import Final
 
@@ -209,9 +210,9 @@ def _for_car(
         held = [b for b in held if b.contract_id == default]
         if not held:
             raise Why("no_contract", "The car has no default contract in the pool")
-        _require_in_force(tx, held[0])
+        _require_in_force(tx, held[0], judge.now)
         return _good(tx, held, judge)
-    in_force = [b for b in held if _in_force(tx, b)]
+    in_force = [b for b in held if _in_force(tx, b, judge.now)]
     if not held:
         raise Why("no_contract", "The car has no contract in the pool")
     if not in_force:
@@ -236,17 +237,19 @@ def _keys(texts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _in_force(tx: Transaction, bundle: Bundle) -> bool:
+def _in_force(tx: Transaction, bundle: Bundle, now: dt.datetime) -> bool:
+    """Tell whether a decision would find this contract active, now or from its beginning on."""
     contract = tx.contracts.get(bundle.contract_id)
     return (
         contract is not None
-        and contract.state is ContractState.ACTIVE
+        and contract.state_at(max(now, contract.valid_from or now)) is ContractState.ACTIVE
+        and bundle.emaid not in contract.blocked
         and tx.contracts.account(contract.account) is not None
     )
 
 
-def _require_in_force(tx: Transaction, bundle: Bundle) -> None:
-    if not _in_force(tx, bundle):
+def _require_in_force(tx: Transaction, bundle: Bundle, now: dt.datetime) -> None:
+    if not _in_force(tx, bundle, now):
         raise Why("contract_not_active", "The car's contract is not active")
 
 
@@ -296,7 +299,7 @@ def _for_update(
     except PolicyViolation as fault:
         raise Why(fault.code, fault.message) from fault
     bundles = _renewed(tx, chain[0], request.emaid)
-    _require_in_force(tx, bundles[0])
+    _require_in_force(tx, bundles[0], judge.now)
     return _good(tx, bundles, judge)[0]
 
 
@@ -309,8 +312,6 @@ def _renewed(tx: Transaction, leaf: Certificate, text: str) -> list[Bundle]:
     contract = tx.contracts.find(Edition.ISO2, own.key) if named == own else None
     if contract is None:
         raise Why("no_contract", "The contract that the car names is not in the pool")
-    if contract.state is not ContractState.ACTIVE:
-        raise Why("contract_not_active", "The car's contract is not active")
     key = response.spki_hash(leaf)
     bundles = [b for b in tx.pools.bundles_of(contract.contract_id) if b.replaced_key == key]
     if not bundles:

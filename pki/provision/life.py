@@ -190,6 +190,7 @@ def move(
             tx, old, taking, spare=frozenset({made.certificate}) if made else frozenset()
         )
         if made is not None:
+            generate.bound(tx, made, wanted)
             shelf.put(tx, made)
         return LifeReport(
             emaid=order.emaid.normalised,

@@ -175,6 +175,11 @@ class PoolRows:
         rows = self._session.rows(sql.BUNDLES_OF, {"contract_id": contract_id})
         return [_bundle(row) for row in rows]
 
+    def bundles_signed_by(self, cps: Fingerprint, limit: int) -> list[Bundle]:
+        """Return bundles that a CPS leaf signed, at most `limit`, by bundle id."""
+        rows = self._session.rows(sql.BUNDLES_SIGNED_BY, {"cps": cps.value, "most": limit})
+        return [_bundle(row) for row in rows]
+
     def search_bundles(
         self, *, accounts: tuple[ProviderId, ...] | None, after: str | None, limit: int
     ) -> list[Bundle]:

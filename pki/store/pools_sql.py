@@ -89,6 +89,12 @@ BUNDLES_OF: Final = (
     .where(bundles.c.contract_id == bindparam("contract_id"))
     .order_by(bundles.c.created_at, bundles.c.bundle_id)
 )
+BUNDLES_SIGNED_BY: Final = (
+    select(bundles)
+    .where(bundles.c.cps == bindparam("cps"))
+    .order_by(bundles.c.bundle_id)
+    .limit(bindparam("most"))
+)
 DELETE_BUNDLES: Final = delete(bundles).where(
     bundles.c.bundle_id.in_(bindparam("the_bundles", expanding=True))
 )

@@ -100,6 +100,7 @@ bundles: Final = Table(
     one_of("suite", Suite),
     Index(None, "contract_id"),
     Index(None, "account", "bundle_id"),
+    Index(None, "cps", "bundle_id"),
 )
 
 default_contracts: Final = Table(

@@ -87,6 +87,7 @@ def _look_everything_up(store: Database) -> None:
         tx.pools.bundle("b")
         tx.pools.bundles(CAR)
         tx.pools.bundles_of("c")
+        tx.pools.bundles_signed_by(fingerprint, 5)
         tx.pools.search_bundles(accounts=(DE8AA,), after="b", limit=5)
         tx.pools.default_contract(CAR)
         tx.outbox.get("e")

@@ -55,6 +55,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pki.pkix": {"cryptography", "asn1crypto"},
     "pki.pkix.path": {"cryptography", "asn1crypto", "OpenSSL"},
     "pki.v2g": {"cryptography", "asn1crypto"},
+    "pki.v2g.xml": {"lxml"},
     "pki.pkix.fulllint": {"cryptography", "asn1crypto", "pkilint", "pyasn1"},
     "pki.keys": {"cryptography"},
     "pki.store": {"sqlalchemy", "alembic", "psycopg"},

@@ -40,10 +40,12 @@ __all__ = [
     "decode",
     "edition_of",
     "encode",
+    "from_document",
     "iso2",
     "iso20",
     "schema_faults",
     "schema_of",
+    "to_document",
     "to_tree",
 ]
 
@@ -89,26 +91,34 @@ def decode(data: bytes, edition: Edition) -> Received:
     Raises:
         BadInput: the codes of `exi.decode_document`; `exi_no_message` for an empty body.
     """
+    stream = exi.decode_document(exi.ISO20 if edition is Edition.ISO20 else exi.ISO2, data)
+    return Received(message=from_document(stream.root, stream.tree, edition), stream=stream)
+
+
+def from_document(root: str, tree: exi.Tree, edition: Edition) -> Message:
+    """Return the message in a document's tree. Raises BadInput (`exi_no_message`)."""
     if edition is Edition.ISO20:
-        stream = exi.decode_document(exi.ISO20, data)
-        return Received(message=from_tree(_ISO20[stream.root], stream.tree), stream=stream)
-    stream = exi.decode_document(exi.ISO2, data)
-    header, body = stream.tree[_HEADER], stream.tree[_BODY]
+        return from_tree(_ISO20[root], tree)
+    header, body = tree[_HEADER], tree[_BODY]
     if not isinstance(body, dict) or not body:
         raise BadInput("exi_no_message", "The body holds no message.")
     ((name, content),) = body.items()
-    message = from_tree(_ISO2[name], {_HEADER: header, **cast("exi.Tree", content)})
-    return Received(message=message, stream=stream)
+    return from_tree(_ISO2[name], {_HEADER: header, **cast("exi.Tree", content)})
 
 
 def encode(message: Message) -> bytes:
     """Write a whole message. Raises BadInput (`exi_unencodable`) where it breaks the schema."""
+    return exi.encode_document(schema_of(message), *to_document(message))
+
+
+def to_document(message: Message) -> tuple[str, exi.Tree]:
+    """Return the root element of a message's document and its tree."""
     name = type(message).__name__
     tree = to_tree(message)
     if edition_of(message) is Edition.ISO20:
-        return exi.encode_document(exi.ISO20, name, tree)
+        return name, tree
     header = tree.pop(_HEADER)
-    return exi.encode_document(exi.ISO2, _ENVELOPE, {_HEADER: header, _BODY: {name: tree}})
+    return _ENVELOPE, {_HEADER: header, _BODY: {name: tree}}
 
 
 def edition_of(message: Message) -> Edition:

@@ -14,7 +14,15 @@ from cryptography import x509
 from pki import audit, contracts, sign
 from pki.errors import BadInput, Conflict, PolicyViolation, Unavailable
 from pki.ids import Emaid, Fingerprint, SerialNumber
-from pki.model import CertificateRecord, Intent, IntentState, Issuer, IssuerState, Principal
+from pki.model import (
+    CertificateRecord,
+    ChangeKind,
+    Intent,
+    IntentState,
+    Issuer,
+    IssuerState,
+    Principal,
+)
 from pki.pkix import build, lint
 from pki.pkix.certificate import Certificate, load
 from pki.pkix.crl import shard_of
@@ -294,6 +302,9 @@ def _commit_certificate(
             subject=record.serial.value,
             details={"intent": intent.intent_id, "fingerprint": record.fingerprint.value},
         )
+        if order.issuer.state is IssuerState.PENDING or order.new_issuer is not None:
+            # a CA came, which decisions know by name
+            tx.status.add_change(ChangeKind.TRUST, intent.issuer_id, None, now)
     return record
 
 

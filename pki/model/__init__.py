@@ -13,6 +13,7 @@ from pki.model.certificates import (
     IssuerState,
     Reason,
     Revocation,
+    Standing,
 )
 from pki.model.contracts import (
     Contract,
@@ -188,6 +189,7 @@ __all__ = [
     "SessionProtocol",
     "SourceKind",
     "StaleRule",
+    "Standing",
     "Status",
     "StatusRule",
     "StatusSource",

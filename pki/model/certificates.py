@@ -129,6 +129,15 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a certificate of ours stands: whose and which it is, and its revocation if any."""
+
+    issuer_id: str
+    serial: SerialNumber
+    revocation: Revocation | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Revocation:
     """A revoked serial; `revoked_at` is the time that status answers carry."""
 

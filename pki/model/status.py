@@ -12,14 +12,22 @@ from pki.model.certificates import IntentState
 
 class ChangeKind(StrEnum):
     """
-    What changed: a certificate was revoked or released from hold, a CA or responder came, or, for
-    authorisations, a party, an account, a range or an agreement did.
+    What changed.
+
+    A certificate was revoked or released from hold; a CA or responder came; a contract changed its
+    state or identifiers; anchors or rules changed; foreign evidence came; a key was blocked; a
+    caller was disabled; or, for authorisations, a party, an account, a range or an agreement came.
     """
 
     REVOKED = "revoked"
     RELEASED = "released"
     ISSUERS = "issuers"
     ROAMING = "roaming"
+    CONTRACT = "contract"
+    TRUST = "trust"
+    EVIDENCE = "evidence"
+    KEYS = "keys"
+    CLIENTS = "clients"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +37,16 @@ class Change:
 
     Attributes:
         sequence: grows with every change; commits happen in its order, without gaps.
-        serial: None where the change concerns the issuer itself.
+        issuer_id: whose certificate; the contract for a contract, else empty.
+        serial: None where the change concerns no single certificate.
+        changed_at: None where nobody told.
     """
 
     sequence: int
     kind: ChangeKind
     issuer_id: str
     serial: SerialNumber | None
-    changed_at: dt.datetime
+    changed_at: dt.datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from pki.model import (
     CertificateRecord,
     Client,
     Contract,
+    ContractEvidence,
     ContractState,
     DecisionRecord,
     Domain,
@@ -24,6 +25,7 @@ from pki.model import (
     Party,
     Revocation,
     Role,
+    Standing,
     StatusRule,
 )
 from pki.pkix.profiles import Kind
@@ -77,6 +79,9 @@ class Certificates(Protocol):
     def by_fingerprints(
         self, fingerprints: list[Fingerprint]
     ) -> dict[Fingerprint, CertificateRecord]: ...
+
+    def standings(self, fingerprints: list[Fingerprint]) -> dict[Fingerprint, Standing]:
+        """Return how those of the certificates stand that are ours, with one query."""
 
     def by_serial(self, serial: SerialNumber) -> list[CertificateRecord]:
         """Return the certificates of every issuer that carry this serial."""
@@ -155,6 +160,9 @@ class Contracts(Protocol):
 
     def find(self, edition: Edition, key: str) -> Contract | None:
         """Return the contract with the identifier of that edition whose key is exactly `key`."""
+
+    def named(self, emaids: list[Emaid]) -> dict[tuple[Edition, str], ContractEvidence]:
+        """Return the contracts that have these identifiers, with their accounts, by one query."""
 
     def find_iso20_like(self, key14: str) -> list[Contract]:
         """Return contracts whose -20 identifier is `key14`, or it and one more character."""

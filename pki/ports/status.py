@@ -32,7 +32,11 @@ class StatusStore(Protocol):
         """Return the number of the last change; 0 before the first."""
 
     def add_change(
-        self, kind: ChangeKind, issuer_id: str, serial: SerialNumber | None, at: dt.datetime
+        self,
+        kind: ChangeKind,
+        issuer_id: str,
+        serial: SerialNumber | None,
+        at: dt.datetime | None,
     ) -> None:
         """Append to the change log, in the order of commits."""
 
@@ -127,6 +131,9 @@ class EvidenceStore(Protocol):
 
     def forget(self, now: dt.datetime, unseen_since: dt.datetime) -> int:
         """Forget certificates that expired or were not seen for long; return how many."""
+
+    def issuers(self) -> frozenset[bytes]:
+        """Return the identities of the CAs about whose certificates there is evidence."""
 
     def stale_rules(self) -> dict[Domain, StaleRule]:
         """Return the rules that were set; a domain without one refuses."""

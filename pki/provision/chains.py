@@ -81,7 +81,7 @@ class Judge:
         Raises:
             ChainFault: with the codes named there.
         """
-        statuses = known_statuses(tx, Presented(certificates=chain), self.trust, self.now)
+        statuses = known_statuses(tx, Presented(certificates=chain), self.now)
         for certificate in chain:
             self._dates(certificate)
         for certificate in chain:

@@ -315,8 +315,8 @@ class Answers:
 
     def _hear(self, change: Change) -> None:
         """Drop what a change made wrong: all of it where a CA or a responder came or went."""
-        if change.kind is ChangeKind.ROAMING:
-            return
+        if change.serial is None and change.kind is not ChangeKind.ISSUERS:
+            return  # of contracts, trust, callers: nothing that a status depends on
         with self._lock:
             if self._index is not self._view.index or change.serial is None:
                 self._index = self._view.index

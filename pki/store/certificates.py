@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, delete, func, select
+from sqlalchemy import Row, and_, bindparam, delete, func, select
 
 from pki.errors import Conflict
 from pki.ids import Edition, Fingerprint, SerialNumber
-from pki.model import CertificateRecord, Reason, Revocation
+from pki.model import CertificateRecord, ChangeKind, Reason, Revocation, Standing
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
 from pki.store.schema import blocked_keys, certificates, revocations
@@ -21,6 +21,24 @@ _BY_FINGERPRINTS: Final = select(certificates).where(
 )
 _BY_FINGERPRINT: Final = select(certificates).where(
     certificates.c.fingerprint == bindparam("fingerprint")
+)
+_STANDINGS: Final = (
+    select(
+        certificates.c.fingerprint,
+        certificates.c.issuer_id,
+        certificates.c.serial,
+        revocations.c.reason,
+        revocations.c.revoked_at,
+        revocations.c.revoked_by,
+    )
+    .outerjoin(
+        revocations,
+        and_(
+            revocations.c.issuer_id == certificates.c.issuer_id,
+            revocations.c.serial == certificates.c.serial,
+        ),
+    )
+    .where(certificates.c.fingerprint.in_(bindparam("fingerprints", expanding=True)))
 )
 _BY_SERIAL: Final = (
     select(certificates)
@@ -119,6 +137,13 @@ class CertificateRows:
         found = map(_record, self._session.rows(_BY_FINGERPRINTS, {"fingerprints": wanted}))
         return {record.fingerprint: record for record in found}
 
+    def standings(self, fingerprints: list[Fingerprint]) -> dict[Fingerprint, Standing]:
+        """Return how those of the certificates stand that are ours, with one query."""
+        if not fingerprints:
+            return {}
+        rows = self._session.rows(_STANDINGS, {"fingerprints": [f.value for f in fingerprints]})
+        return {Fingerprint(value=row.fingerprint): _standing(row) for row in rows}
+
     def by_serial(self, serial: SerialNumber) -> list[CertificateRecord]:
         """Return the certificates of every issuer that carry this serial."""
         return [_record(row) for row in self._session.rows(_BY_SERIAL, {"serial": serial.value})]
@@ -213,6 +238,7 @@ class CertificateRows:
     def block_key(self, spki_sha256: bytes, at: dt.datetime, why: str) -> None:
         """Put a public key on the block list; a second time changes nothing."""
         self._session.put(_BLOCK, {"spki_sha256": spki_sha256, "blocked_at": at, "why": why})
+        self._session.note(ChangeKind.KEYS)
 
     def keys_blocked(self, spki_sha256s: list[bytes]) -> set[bytes]:
         """Return those of the keys that are on the block list, with one query."""
@@ -246,6 +272,14 @@ def _record(row: Row[Any]) -> CertificateRecord:
         intent_id=row.intent_id,
         issued_at=row.issued_at,
         contract_id=row.contract_id,
+    )
+
+
+def _standing(row: Row[Any]) -> Standing:
+    return Standing(
+        issuer_id=row.issuer_id,
+        serial=SerialNumber(value=row.serial),
+        revocation=_revocation(row) if row.reason is not None else None,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Row, bindparam, select, update
 
 from pki.errors import Conflict
-from pki.model import Client, Role
+from pki.model import ChangeKind, Client, Role
 from pki.store.schema import clients
 from pki.store.session import Session, Upsert
 
@@ -62,6 +62,7 @@ class ClientRows:
 
     def disable(self, client_id: str, at: dt.datetime) -> bool:
         """Disable a client; tell whether it was enabled until now."""
+        self._session.note(ChangeKind.CLIENTS)
         return self._session.change(_DISABLE, {"the_client": client_id, "at": at}) > 0
 
 

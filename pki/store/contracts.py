@@ -11,7 +11,16 @@ from sqlalchemy import Integer, Row, Select, bindparam, func, select, update
 
 from pki.errors import Conflict, NotFound
 from pki.ids import CheckDigit, Edition, Emaid, ProviderId
-from pki.model import Account, Contract, ContractState, Party, Role, Whitelist
+from pki.model import (
+    Account,
+    ChangeKind,
+    Contract,
+    ContractEvidence,
+    ContractState,
+    Party,
+    Role,
+    Whitelist,
+)
 from pki.store.schema import accounts, contract_identifiers, contracts, parties
 from pki.store.schema_roaming import credentials
 from pki.store.session import Session, Upsert
@@ -102,6 +111,15 @@ _FIND: Final = _with_identifiers(
         _NAMED.c.edition == bindparam("edition"), _NAMED.c.key == bindparam("key")
     )
 )
+_ALL_NAMED: Final = _with_identifiers(
+    select(_NAMED.c.contract_id).where(
+        _NAMED.c.edition.in_(bindparam("editions", expanding=True)),
+        _NAMED.c.key.in_(bindparam("keys", expanding=True)),
+    )
+)
+_SOME_ACCOUNTS: Final = select(accounts).where(
+    accounts.c.provider_id.in_(bindparam("providers", expanding=True))
+)
 _LIKE: Final = _with_identifiers(
     select(_NAMED.c.contract_id).where(
         _NAMED.c.edition == Edition.ISO20,
@@ -184,7 +202,7 @@ class ContractRows:
         if not self._session.put(_ADD, row):
             raise Conflict("contract_exists", "There is a contract of this id already.")
         for emaid in contract.identifiers:
-            self.add_identifier(contract.contract_id, emaid)
+            self._add_identifier(contract.contract_id, emaid)
 
     def add_identifier(self, contract_id: str, emaid: Emaid) -> None:
         """
@@ -194,6 +212,10 @@ class ContractRows:
             Conflict: `contract_exists`: the EMAID names a contract already; nothing of this
                 transaction can be committed then, as the contract might lack an identifier.
         """
+        self._add_identifier(contract_id, emaid)
+        self._session.note(ChangeKind.CONTRACT, contract_id)
+
+    def _add_identifier(self, contract_id: str, emaid: Emaid) -> None:
         row = {
             "edition": emaid.edition,
             "key": emaid.key,
@@ -215,6 +237,26 @@ class ContractRows:
         """Return the contract with the identifier of that edition whose key is exactly `key`."""
         return _only(self._session.rows(_FIND, {"edition": edition, "key": key}))
 
+    def named(self, emaids: list[Emaid]) -> dict[tuple[Edition, str], ContractEvidence]:
+        """Return the contracts that have these identifiers, with their accounts, by two queries."""
+        if not emaids:
+            return {}
+        wanted = {
+            "editions": list({emaid.edition for emaid in emaids}),
+            "keys": list({emaid.key for emaid in emaids}),
+        }
+        found = _contracts(self._session.rows(_ALL_NAMED, wanted))
+        providers = {"providers": list({contract.account.value for contract in found})}
+        rows = self._session.rows(_SOME_ACCOUNTS, providers) if found else ()
+        held = {row.provider_id: _account(row) for row in rows}
+        return {
+            (emaid.edition, emaid.key): ContractEvidence(
+                contract=contract, account=held.get(contract.account.value)
+            )
+            for contract in found
+            for emaid in contract.identifiers
+        }
+
     def find_iso20_like(self, key14: str) -> list[Contract]:
         """Return contracts with a -20 identifier that is `key14`, or one character more."""
         near = {"first": key14, "behind": key14 + _BEHIND_Z, "longest": len(key14) + 1}
@@ -224,6 +266,7 @@ class ContractRows:
         """Change the state. Raises NotFound (`contract_unknown`)."""
         if not self._session.change(_SET_STATE, {"the_contract": contract_id, "after": state}):
             raise NotFound("contract_unknown", "There is no such contract.")
+        self._session.note(ChangeKind.CONTRACT, contract_id)
 
     def set_terms(self, contract: Contract) -> None:
         """Write validity and whitelist rule of a contract. Raises NotFound (`contract_unknown`)."""
@@ -235,10 +278,12 @@ class ContractRows:
         }
         if not self._session.change(_SET_TERMS, terms):
             raise NotFound("contract_unknown", "There is no such contract.")
+        self._session.note(ChangeKind.CONTRACT, contract.contract_id)
 
     def block(self, contract_id: str, key: str, at: dt.datetime | None) -> int:
         """Block identifiers of a contract that begin with `key`, or with None unblock them."""
         near = {"the_contract": contract_id, "first": key, "behind": key + _BEHIND_Z, "at": at}
+        self._session.note(ChangeKind.CONTRACT, contract_id)
         return self._session.change(_BLOCK, near)
 
     def hand_over(self, prefix: str, party: ProviderId, limit: int) -> int:
@@ -248,6 +293,8 @@ class ContractRows:
         for edition in Edition:
             rows = self._session.rows(_IN_RANGE, {**near, "edition": edition, "most": limit})
             found.update(row.contract_id for row in rows)
+        if found:
+            self._session.note(ChangeKind.CONTRACT)  # of any of them
         for contract_id in found:
             key = {"the_contract": contract_id, "after": party.value}
             self._session.change(_HAND_OVER, key)

@@ -73,13 +73,15 @@ class Database:
         try:
             session = Session(connection, writable=True)
             unit = Unit(session)
+            log = unit.status
             yield unit
             if session.failure is not None:
                 raise session.failure
+            log.add_noted()
             _commit(connection)
         finally:
             _roll_back(connection)
-        if unit.status.appended:
+        if log.appended:
             self._on_change()
 
     def ping(self) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Row, bindparam, delete, or_, select, update
 from pki.errors import Conflict
 from pki.ids import Fingerprint
 from pki.model import (
+    ChangeKind,
     Domain,
     ForeignCrl,
     ForeignStatus,
@@ -70,6 +71,8 @@ _FETCHED: Final = (
     .values(fetched_at=bindparam("at"), problem=bindparam("told"))
 )
 _CRL: Final = select(foreign_crls).where(foreign_crls.c.issuer_hash == bindparam("issuer_hash"))
+_CRL_ISSUERS: Final = select(foreign_crls.c.issuer_hash)
+_STATUS_ISSUERS: Final = select(foreign_statuses.c.issuer_hash).distinct()
 _PUT_CRL: Final = Upsert.of(foreign_crls, _replace_crl)
 _DROP_LISTED: Final = delete(foreign_statuses).where(
     foreign_statuses.c.issuer_hash == bindparam("the_issuer"),
@@ -100,6 +103,9 @@ _STALE_RULES: Final = select(domain_stale_rules)
 _SET_STALE_RULE: Final = Upsert.of(domain_stale_rules, _replace_rule)
 
 
+_EVIDENCE: Final = (ChangeKind.EVIDENCE, "")
+
+
 class EvidenceRows:
     """The tables of foreign evidence; see `pki.ports.EvidenceStore`."""
 
@@ -124,6 +130,7 @@ class EvidenceRows:
         }
         if not self._session.put(_ADD_SOURCE, row):
             raise Conflict("source_exists", f"There is a source {source.source_id} already.")
+        self._session.note(ChangeKind.EVIDENCE)
 
     def sources(self) -> list[StatusSource]:
         """Return every source, oldest first."""
@@ -131,6 +138,7 @@ class EvidenceRows:
 
     def remove_source(self, source_id: str) -> bool:
         """Forget a source; tell whether it was there."""
+        self._session.note(ChangeKind.EVIDENCE)
         return self._session.change(_REMOVE_SOURCE, {"the_source": source_id}) > 0
 
     def fetched(self, source_id: str, at: dt.datetime, problem: str | None) -> None:
@@ -151,6 +159,7 @@ class EvidenceRows:
             "next_update": crl.next_update,
         }
         self._session.put(_PUT_CRL, row)
+        self._session.note(ChangeKind.EVIDENCE)
         self._session.change(_DROP_LISTED, {"the_issuer": crl.issuer_hash})
         for status in listed:
             self.put_status(status)
@@ -169,6 +178,8 @@ class EvidenceRows:
             "response": status.response,
         }
         self._session.put(_PUT_STATUS, row)
+        if _EVIDENCE not in self._session.notes:  # a CRL has many
+            self._session.notes.append(_EVIDENCE)
 
     def statuses(self, issuer_hash: bytes, serial: str) -> list[ForeignStatus]:
         """Return what each kind of source says of one certificate."""
@@ -195,6 +206,11 @@ class EvidenceRows:
         """Forget certificates that expired or were not seen for long; return how many."""
         return self._session.change(_FORGET, {"now": now, "unseen_since": unseen_since})
 
+    def issuers(self) -> frozenset[bytes]:
+        """Return the identities of the CAs about whose certificates there is evidence."""
+        rows = (*self._session.rows(_CRL_ISSUERS), *self._session.rows(_STATUS_ISSUERS))
+        return frozenset(row.issuer_hash for row in rows)
+
     def stale_rules(self) -> dict[Domain, StaleRule]:
         """Return the rules that were set; a domain without one refuses."""
         return {Domain(row.domain): StaleRule(row.rule) for row in self._session.rows(_STALE_RULES)}
@@ -202,6 +218,7 @@ class EvidenceRows:
     def set_stale_rule(self, domain: Domain, rule: StaleRule) -> None:
         """Set the rule of a domain."""
         self._session.put(_SET_STALE_RULE, {"domain": domain, "rule": rule})
+        self._session.note(ChangeKind.TRUST)
 
 
 def _source(row: Row[Any]) -> StatusSource:

@@ -33,7 +33,7 @@ changes: Final = Table(
     line("kind"),
     line("issuer_id"),
     line("serial", nullable=True),
-    time("changed_at"),
+    time("changed_at", nullable=True),
     key("sequence"),
     one_of("kind", ChangeKind),
     Index(None, "issuer_id", "kind"),

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Executable, Row, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
+from pki.model import ChangeKind
 from pki.store.faults import translate
 
 Parameters = Mapping[str, object]
@@ -49,15 +50,17 @@ class Session:
 
     Attributes:
         writable: False in a read, where every change is refused.
+        notes: changes that go into the change log before the commit, kind and subject.
         failure: the error after which nothing of this transaction may be committed.
     """
 
-    __slots__ = ("_connection", "_sqlite", "failure", "writable")
+    __slots__ = ("_connection", "_sqlite", "failure", "notes", "writable")
 
     def __init__(self, connection: Connection, *, writable: bool) -> None:
         self._connection = connection
         self._sqlite = connection.dialect.name == "sqlite"
         self.writable = writable
+        self.notes: list[tuple[ChangeKind, str]] = []
         self.failure: Exception | None = None
 
     def rows(self, statement: Executable, parameters: Parameters = _NONE) -> Sequence[Row[Any]]:
@@ -89,6 +92,10 @@ class Session:
     def put(self, upsert: Upsert, parameters: Parameters) -> bool:
         """Run an upsert; tell whether a row was written."""
         return self.change(upsert.sqlite if self._sqlite else upsert.postgresql, parameters) > 0
+
+    def note(self, kind: ChangeKind, subject: str = "") -> None:
+        """Have every view of every host learn of a change once it is committed."""
+        self.notes.append((kind, subject))
 
     def spoil(self, error: Exception) -> Exception:
         """Forbid the commit, for an operation that stopped half-way; return the error to raise."""

@@ -67,7 +67,11 @@ class StatusRows:
             self._session.first(statement)
 
     def add_change(
-        self, kind: ChangeKind, issuer_id: str, serial: SerialNumber | None, at: dt.datetime
+        self,
+        kind: ChangeKind,
+        issuer_id: str,
+        serial: SerialNumber | None,
+        at: dt.datetime | None,
     ) -> None:
         """Append to the change log; other writers of it wait until this transaction ends."""
         self._session.put(sql.COUNT_UP, {"id": 1, "sequence": 1})
@@ -80,6 +84,12 @@ class StatusRows:
         }
         self._session.put(sql.ADD_CHANGE, row)
         self.appended = True
+
+    def add_noted(self) -> None:
+        """Append what this transaction noted, each once; last of all, since others then wait."""
+        for kind, subject in dict.fromkeys(self._session.notes):
+            self.add_change(kind, subject, None, None)
+        self._session.notes.clear()
 
     def changes(self, behind: int, limit: int) -> list[Change]:
         """Return changes after number `behind`, in order."""

@@ -53,7 +53,7 @@ CHANGED: Final = (
     select(changes.c.sequence)
     .where(
         changes.c.issuer_id == bindparam("issuer_id"),
-        changes.c.kind != ChangeKind.ISSUERS,
+        changes.c.kind.in_((ChangeKind.REVOKED, ChangeKind.RELEASED)),
         changes.c.sequence > bindparam("behind"),
     )
     .limit(1)

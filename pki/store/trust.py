@@ -9,7 +9,7 @@ from sqlalchemy import Row, bindparam, select, update
 
 from pki.errors import Conflict
 from pki.ids import Fingerprint
-from pki.model import Anchor, Domain, StatusRule
+from pki.model import Anchor, ChangeKind, Domain, StatusRule
 from pki.store.schema import anchors, domain_rules, trust_version
 from pki.store.session import Insert, Session, Upsert
 
@@ -125,6 +125,7 @@ class TrustRows:
 
     def _raise_version(self) -> None:
         self._session.put(_RAISE_VERSION, {"id": 1, "version": 1})
+        self._session.note(ChangeKind.TRUST)
 
 
 def _anchor(row: Row[Any]) -> Anchor:

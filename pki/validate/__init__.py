@@ -31,7 +31,8 @@ from pki.ports import Deployment
 from pki.validate import presented, receipts
 from pki.validate.decide import decide
 from pki.validate.files import EvidenceFiles, statuses
-from pki.validate.gather import gather, known_statuses, trusted
+from pki.validate.frame import trusted
+from pki.validate.gather import gather, known_statuses
 from pki.validate.presented import Presented
 from pki.validate.receipts import Replay, find, prune, replay
 

@@ -4,134 +4,127 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 from pki import contracts
-from pki.ids import Fingerprint, SerialNumber
+from pki.ids import Edition, Fingerprint, SerialNumber
 from pki.model import (
     CLOCK_SKEW,
     EMAID_TOKEN_TYPE,
-    Anchor,
     CertificateStatus,
     ContractCheck,
     ContractEvidence,
     DecisionPolicy,
-    Domain,
     Evidence,
     HashData,
-    Issuer,
-    OwnIssuer,
     Reason,
-    SourceKind,
+    Revocation,
     Status,
     Trust,
-    TrustAnchor,
 )
-from pki.pkix.certificate import Certificate, load
+from pki.pkix.certificate import Certificate
 from pki.pkix.hashes import identity, issuer_hashes
 from pki.ports import Transaction
 from pki.validate import presented
+from pki.validate.frame import Frame, read_frame
 from pki.validate.presented import Presented
 from pki.validate.profile import emaid_of
 
-_parsed = lru_cache(maxsize=1024)(load)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """What one check presented, and what the store says about it."""
+
+    chain: Presented
+    evidence: Evidence
 
 
 def gather(
     tx: Transaction, check: ContractCheck, now: dt.datetime
 ) -> tuple[Presented, Evidence, Trust, DecisionPolicy]:
     """Read, within one transaction, what the store says about a check."""
-    trust = trusted(tx)
-    chain = presented.read(check)
-    if chain is presented.NOTHING and check.hash_data:
-        chain = _by_hash(tx, check.hash_data, trust)
-    evidence = Evidence(
-        read_at=now,
-        statuses=known_statuses(tx, chain, trust, now),
-        contract=_contract(tx, chain, check),
-        asked_responders=frozenset(
-            source.issuer_hash for source in tx.evidence.sources() if source.kind is SourceKind.OCSP
-        ),
-    )
-    policy = DecisionPolicy(
-        version=trust.version, status=tx.trust.rules(), stale=tx.evidence.stale_rules()
-    )
-    return chain, evidence, trust, policy
+    frame = read_frame(tx)
+    (found,) = gather_many(tx, frame, [check], now)
+    return found.chain, found.evidence, frame.trust, frame.policy
+
+
+def gather_many(
+    tx: Transaction, frame: Frame, checks: Sequence[ContractCheck], now: dt.datetime
+) -> list[Gathered]:
+    """Read what the store says about several checks, with as many queries as for one."""
+    chains = [_presented(tx, frame, check) for check in checks]
+    statuses = _statuses(tx, frame, chains, now)
+    named = _named_contracts(tx, chains)
+    return [
+        Gathered(
+            chain=chain,
+            evidence=Evidence(
+                read_at=now,
+                statuses={
+                    **_foreign_statuses(tx, frame, chain, now),
+                    **statuses,
+                },
+                contract=_contract(tx, chain, check, named),
+                asked_responders=frame.asked_responders,
+            ),
+        )
+        for chain, check in zip(chains, checks, strict=True)
+    ]
 
 
 def known_statuses(
-    tx: Transaction, chain: Presented, trust: Trust, now: dt.datetime
+    tx: Transaction, chain: Presented, now: dt.datetime
 ) -> dict[Fingerprint, CertificateStatus]:
     """Return what is known of the status of a chain, and of every CA of ours."""
-    return (
-        _foreign_statuses(tx, chain, trust, now)
-        | _statuses(tx, chain, trust, now)
-        | _blocked(tx, chain, now)
-    )
+    frame = read_frame(tx)
+    told = _foreign_statuses(tx, frame, chain, now)
+    return {**told, **_statuses(tx, frame, [chain], now)}
 
 
-def trusted(tx: Transaction) -> Trust:
-    """Return anchors and own CAs in force, parsed."""
-    domains: dict[Fingerprint, set[Domain]] = {}
-    anchors: dict[Fingerprint, Anchor] = {}
-    for anchor in tx.trust.anchors():
-        anchors[anchor.fingerprint] = anchor
-        domains.setdefault(anchor.fingerprint, set()).add(anchor.domain)
-    return Trust(
-        version=tx.trust.version(),
-        anchors=tuple(
-            TrustAnchor(certificate=_parsed(a.der), domains=frozenset(domains[a.fingerprint]))
-            for a in anchors.values()
-        ),
-        pool=tuple(_own(issuer) for issuer in tx.issuers.all() if issuer.certificate),
-    )
-
-
-def _own(issuer: Issuer) -> OwnIssuer:
-    return OwnIssuer(
-        issuer_id=issuer.issuer_id, kind=issuer.kind, certificate=_parsed(issuer.certificate)
-    )
+def _presented(tx: Transaction, frame: Frame, check: ContractCheck) -> Presented:
+    chain = presented.read(check)
+    if chain is presented.NOTHING and check.hash_data:
+        return _by_hash(tx, check.hash_data, frame.trust)
+    return chain
 
 
 def _statuses(
-    tx: Transaction, chain: Presented, trust: Trust, now: dt.datetime
+    tx: Transaction, frame: Frame, chains: Sequence[Presented], now: dt.datetime
 ) -> dict[Fingerprint, CertificateStatus]:
-    """Return the status of every certificate of ours that a path could contain."""
-    wanted = {c.fingerprint for c in chain.certificates}
-    wanted |= {own.certificate.fingerprint for own in trust.pool}
-    records = tx.certificates.by_fingerprints(sorted(wanted, key=str))
-    keys = [(record.issuer_id, record.serial) for record in records.values()]
-    revoked = tx.certificates.revocations(keys)
-    return {
-        fingerprint: CertificateStatus(
-            status=Status.REVOKED if revocation else Status.GOOD,
-            source="own",
-            as_of=now,
-            reason=revocation.reason if revocation else None,
-            revoked_at=revocation.revoked_at if revocation else None,
-        )
-        for fingerprint, record in records.items()
-        for revocation in (revoked.get((record.issuer_id, record.serial)),)
-    }
+    """
+    Return the status of every certificate of ours that a path could contain.
+
+    A certificate of a blocked key is taken for revoked, whoever issued it.
+    """
+    held = frame.standing
+    others = {c.fingerprint: c for p in chains for c in p.certificates if c.fingerprint not in held}
+    standings = tx.certificates.standings(list(others))
+    keys = {name: hashlib.sha256(c.spki).digest() for name, c in others.items()}
+    listed = tx.certificates.keys_blocked(list(keys.values()))
+    good = CertificateStatus(status=Status.GOOD, source="own", as_of=now)
+    found = {name: _status(gone, good) for name, gone in held.items()}
+    found |= {name: _status(standing.revocation, good) for name, standing in standings.items()}
+    blocked = (*frame.blocked, *(name for name, key in keys.items() if key in listed))
+    for name in blocked:
+        found[name] = replace(good, status=Status.REVOKED, reason=Reason.KEY_COMPROMISE)
+    return found
 
 
-def _blocked(
-    tx: Transaction, chain: Presented, now: dt.datetime
-) -> dict[Fingerprint, CertificateStatus]:
-    """Take a certificate of a blocked key for revoked, whoever issued it."""
-    keys = {c.fingerprint: hashlib.sha256(c.spki).digest() for c in chain.certificates}
-    blocked = tx.certificates.keys_blocked(list(keys.values()))
-    return {
-        fingerprint: CertificateStatus(
-            status=Status.REVOKED, source="own", as_of=now, reason=Reason.KEY_COMPROMISE
-        )
-        for fingerprint, key in keys.items()
-        if key in blocked
-    }
+def _status(revocation: Revocation | None, good: CertificateStatus) -> CertificateStatus:
+    if revocation is None:
+        return good
+    return replace(
+        good,
+        status=Status.REVOKED,
+        reason=revocation.reason,
+        revoked_at=revocation.revoked_at,
+    )
 
 
 def _foreign_statuses(
-    tx: Transaction, chain: Presented, trust: Trust, now: dt.datetime
+    tx: Transaction, frame: Frame, chain: Presented, now: dt.datetime
 ) -> dict[Fingerprint, CertificateStatus]:
     """
     Return what fetched evidence says of the presented certificates.
@@ -139,15 +132,20 @@ def _foreign_statuses(
     Evidence is kept under the identity of an issuer that an administrator configured, so a twin of
     that issuer finds none. Where two CAs of one name could be meant, both must answer.
     """
+    if not frame.evidence_issuers:
+        return {}
     issuers = (
         *chain.certificates[1:],
-        *(anchor.certificate for anchor in trust.anchors),
-        *(own.certificate for own in trust.pool),
+        *(anchor.certificate for anchor in frame.trust.anchors),
+        *(own.certificate for own in frame.trust.pool),
     )
     found: dict[Fingerprint, CertificateStatus] = {}
     for certificate in chain.certificates:
         serial = f"{certificate.serial:x}"
-        told = [_foreign_status(tx, who, serial, now) for who in _meant(certificate, issuers)]
+        told = [
+            _foreign_status(tx, who, serial, now) if who in frame.evidence_issuers else None
+            for who in _meant(certificate, issuers)
+        ]
         known = [status for status in told if status is not None]
         revoked = [status for status in known if status.status is Status.REVOKED]
         if revoked or (known and len(known) == len(told)):
@@ -192,13 +190,29 @@ def _foreign_status(
     return CertificateStatus(status=Status.GOOD, source="foreign", as_of=since, next_update=until)
 
 
-def _contract(tx: Transaction, chain: Presented, check: ContractCheck) -> ContractEvidence:
+def _named_contracts(
+    tx: Transaction, chains: Sequence[Presented]
+) -> dict[tuple[Edition, str], ContractEvidence]:
+    """Return the contracts that the leaves name, with their accounts."""
+    emaids = [emaid_of(chain.leaf) for chain in chains if chain.leaf is not None]
+    return tx.contracts.named([emaid for emaid in emaids if emaid is not None])
+
+
+def _contract(
+    tx: Transaction,
+    chain: Presented,
+    check: ContractCheck,
+    named: dict[tuple[Edition, str], ContractEvidence],
+) -> ContractEvidence:
     if chain.leaf is not None:
         emaid = emaid_of(chain.leaf)
-        return contracts.resolve(tx, emaid.key, emaid.edition) if emaid else ContractEvidence()
+        return named.get((emaid.edition, emaid.key), _NO_CONTRACT) if emaid else _NO_CONTRACT
     if check.token is None or check.token_type != EMAID_TOKEN_TYPE:
-        return ContractEvidence()
+        return _NO_CONTRACT
     return contracts.resolve(tx, check.token, check.edition)
+
+
+_NO_CONTRACT: Final = ContractEvidence()
 
 
 # --- certificates named by hash data (RFC 6960 CertID, OCPP CertificateHashDataType) ---

@@ -1,0 +1,94 @@
+"""What decisions share until it changes: trust, policy, and the state of our own CAs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pki.ids import Fingerprint, SerialNumber
+from pki.model import (
+    Anchor,
+    DecisionPolicy,
+    Domain,
+    Issuer,
+    OwnIssuer,
+    Revocation,
+    SourceKind,
+    Trust,
+    TrustAnchor,
+)
+from pki.pkix.certificate import load
+from pki.ports import Transaction
+
+_parsed = lru_cache(maxsize=1024)(load)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """
+    Read in one transaction, and good until the change log tells of a change to it.
+
+    Attributes:
+        standing: certificates of our own CAs and what was revoked of them.
+        blocked: those of them whose key is blocked.
+        certificates: issuer and serial of each.
+        asked_responders: see `pki.model.Evidence`.
+        evidence_issuers: identities of the CAs about whose certificates there is evidence.
+    """
+
+    trust: Trust
+    policy: DecisionPolicy
+    standing: Mapping[Fingerprint, Revocation | None]
+    blocked: frozenset[Fingerprint]
+    certificates: frozenset[tuple[str, SerialNumber]]
+    asked_responders: frozenset[bytes]
+    evidence_issuers: frozenset[bytes]
+
+
+def read_frame(tx: Transaction) -> Frame:
+    """Read what is in force."""
+    trust = trusted(tx)
+    keys = {
+        own.certificate.fingerprint: hashlib.sha256(own.certificate.spki).digest()
+        for own in trust.pool
+    }
+    standings = tx.certificates.standings(list(keys))
+    blocked = tx.certificates.keys_blocked(list(keys.values()))
+    return Frame(
+        trust=trust,
+        policy=DecisionPolicy(
+            version=trust.version, status=tx.trust.rules(), stale=tx.evidence.stale_rules()
+        ),
+        standing={name: standing.revocation for name, standing in standings.items()},
+        blocked=frozenset(name for name, key in keys.items() if key in blocked),
+        certificates=frozenset((s.issuer_id, s.serial) for s in standings.values()),
+        asked_responders=frozenset(
+            source.issuer_hash for source in tx.evidence.sources() if source.kind is SourceKind.OCSP
+        ),
+        evidence_issuers=tx.evidence.issuers(),
+    )
+
+
+def trusted(tx: Transaction) -> Trust:
+    """Return anchors and own CAs in force, parsed."""
+    domains: dict[Fingerprint, set[Domain]] = {}
+    anchors: dict[Fingerprint, Anchor] = {}
+    for anchor in tx.trust.anchors():
+        anchors[anchor.fingerprint] = anchor
+        domains.setdefault(anchor.fingerprint, set()).add(anchor.domain)
+    return Trust(
+        version=tx.trust.version(),
+        anchors=tuple(
+            TrustAnchor(certificate=_parsed(a.der), domains=frozenset(domains[a.fingerprint]))
+            for a in anchors.values()
+        ),
+        pool=tuple(_own(issuer) for issuer in tx.issuers.all() if issuer.certificate),
+    )
+
+
+def _own(issuer: Issuer) -> OwnIssuer:
+    return OwnIssuer(
+        issuer_id=issuer.issuer_id, kind=issuer.kind, certificate=_parsed(issuer.certificate)
+    )

@@ -52,6 +52,7 @@ class Action(StrEnum):
     KEEP_BUNDLES = "keep_bundles"
     READ_OWN_CAR = "read_own_car"
     INSTALL = "install"
+    KEEP_WEBHOOKS = "keep_webhooks"
     READ_AUDIT = "read_audit"
     READ_METRICS = "read_metrics"
 
@@ -88,6 +89,7 @@ GRANTS: Final[Mapping[Action, frozenset[Role]]] = {
     Action.KEEP_BUNDLES: frozenset((Role.EMSP,)),
     Action.READ_OWN_CAR: frozenset((Role.OEM,)),
     Action.INSTALL: frozenset((Role.CPO, Role.OEM)),
+    Action.KEEP_WEBHOOKS: _SUBSCRIBERS,
     Action.READ_AUDIT: frozenset((Role.AUDITOR,)),
     Action.READ_METRICS: frozenset((Role.AUDITOR,)),
 }

@@ -162,6 +162,26 @@ def _exchange(
         connection.close()
 
 
+def check_target(policy: OutboundPolicy, url: str) -> SplitResult:
+    """
+    Return the parts of an address that somebody else than an administrator names.
+
+    A name is looked up at each call, as it may change; an address that is written out is judged at
+    once.
+
+    Raises:
+        BadInput: `invalid_address`, `address_refused`.
+    """
+    parts = check_address(url)
+    try:
+        ipaddress.ip_address(parts.hostname or "")
+    except ValueError:
+        return parts
+    if not _may_be_called(policy, parts.hostname or ""):
+        raise BadInput("address_refused", f"{quote(url)} is an internal address.")
+    return parts
+
+
 def _timeout(parts: SplitResult) -> Unavailable:
     return Unavailable("outbound_timeout", f"{parts.hostname} did not answer in time.")
 

@@ -13,6 +13,7 @@ from pki import foreign, tokens, validate
 from pki.beacon import Beacon
 from pki.clock import Clock, SystemClock
 from pki.errors import Unavailable
+from pki.events import delivery
 from pki.jobs import Job
 from pki.keys.files import FileKeys
 from pki.keys.vault import FileVault
@@ -71,7 +72,12 @@ class Services:
             name="partner-commands", every=5.0, work=lambda: commands.expire(self.partners)
         )
         provide = Job(name="cps", every=3600.0, work=lambda: upkeep.keep(self.deployment))
-        return (*own, fetch, prune, rotate, expire, provide)
+        webhooks = Job(
+            name="webhooks",
+            every=2.0,
+            work=lambda: delivery.run(self.deployment, self.settings.outbound),
+        )
+        return (*own, fetch, prune, rotate, expire, provide, webhooks)
 
     def close(self) -> None:
         """End the view's thread, tell what is still to be told, give back database connections."""

@@ -25,6 +25,7 @@ VERBS: dict[str, set[str]] = {
     "access": {"audit"},
     "parties": {"access", "audit"},
     "tokens": {"access", "audit"},
+    "events": {"access", "audit", "outbound"},
     "contracts": {"access", "audit"},
     "trust": {"access", "audit"},
     "sign": {"audit"},
@@ -195,6 +196,7 @@ def test_only_sign_uses_a_ca_key() -> None:
         "pki.provision.signers",  # leaves of the provisioning service: no CA key
         "pki.status.signing",  # delegated signers: no CA key
         "pki.status.answers",  # as above: calls it
+        "pki.events.delivery",  # the key of the webhooks' secrets
     }
     assert "keys.signer" not in (ROOT / "pki/issue/phases.py").read_text("utf-8")
 

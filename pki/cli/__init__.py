@@ -19,6 +19,7 @@ from pki.cli import (
     serve,
     tokens,
     trust,
+    webhooks,
 )
 from pki.cli.output import HomeOption
 
@@ -53,6 +54,7 @@ for _module in (
     partners,
     people,
     tokens,
+    webhooks,
 ):
     for _command in _module.COMMANDS:
         main.add_command(_command)

@@ -37,6 +37,12 @@ from pki.model.decisions import (
     Status,
     Verdict,
 )
+from pki.model.events import (
+    Delivery,
+    DeliveryState,
+    Naming,
+    Webhook,
+)
 from pki.model.evidence import (
     CLOCK_SKEW,
     ForeignCrl,
@@ -149,6 +155,8 @@ __all__ = [
     "Decision",
     "DecisionPolicy",
     "DecisionRecord",
+    "Delivery",
+    "DeliveryState",
     "Domain",
     "Emsp",
     "EmspAnswer",
@@ -163,6 +171,7 @@ __all__ = [
     "IntentState",
     "Issuer",
     "IssuerState",
+    "Naming",
     "NumberRange",
     "OwnIssuer",
     "OwnParty",
@@ -201,5 +210,6 @@ __all__ = [
     "TrustAnchor",
     "TrustList",
     "Verdict",
+    "Webhook",
     "Whitelist",
 ]

@@ -29,6 +29,7 @@ from pki.ports.provisioning import Outbox, Pools
 from pki.ports.roaming import AskEmsp, Credentials, RoamingStore, Sessions
 from pki.ports.spoken import (
     TokenKeys,
+    Webhooks,
 )
 from pki.ports.status import (
     EvidenceStore,
@@ -78,6 +79,8 @@ class Transaction(Protocol):
     def credentials(self) -> Credentials: ...
     @property
     def sessions(self) -> Sessions: ...
+    @property
+    def webhooks(self) -> Webhooks: ...
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation (`mode`, `created_at`), or None."""
@@ -177,4 +180,5 @@ __all__ = [
     "Transaction",
     "TrustStore",
     "Vault",
+    "Webhooks",
 ]

@@ -7,10 +7,12 @@ from typing import Final
 from sqlalchemy import bindparam, select
 
 from pki.model import Event
+from pki.store.schema_events import event_queue
 from pki.store.schema_provisioning import events
 from pki.store.session import Session, Upsert
 
 _ADD: Final = Upsert.new(events)
+_QUEUE: Final = Upsert.new(event_queue)
 _GET: Final = select(events).where(events.c.event_id == bindparam("event_id"))
 
 
@@ -32,6 +34,7 @@ class OutboxRows:
             "created_at": event.created_at,
         }
         self._session.put(_ADD, row)
+        self._session.put(_QUEUE, {"event_id": event.event_id})
 
     def get(self, event_id: str) -> Event | None:
         """Return the event, or None."""

@@ -27,6 +27,7 @@ from pki.store.sessions import SessionRows
 from pki.store.status import StatusRows
 from pki.store.tokens import TokenKeyRows
 from pki.store.trust import TrustRows
+from pki.store.webhooks import WebhookRows
 
 
 def _replace_value(insert: Insert) -> Insert:
@@ -63,6 +64,7 @@ class Unit:
         "status",
         "token_keys",
         "trust",
+        "webhooks",
     )
 
     def __init__(self, session: Session) -> None:
@@ -86,6 +88,7 @@ class Unit:
         self.roaming = RoamingRows(session, self.status)
         self.credentials = CredentialRows(session)
         self.sessions = SessionRows(session)
+        self.webhooks = WebhookRows(session)
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation, or None."""

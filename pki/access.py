@@ -53,6 +53,8 @@ class Action(StrEnum):
     READ_OWN_CAR = "read_own_car"
     INSTALL = "install"
     KEEP_WEBHOOKS = "keep_webhooks"
+    KEEP_ROAMING = "keep_roaming"
+    READ_ROAMING = "read_roaming"
     READ_AUDIT = "read_audit"
     READ_METRICS = "read_metrics"
 
@@ -90,6 +92,8 @@ GRANTS: Final[Mapping[Action, frozenset[Role]]] = {
     Action.READ_OWN_CAR: frozenset((Role.OEM,)),
     Action.INSTALL: frozenset((Role.CPO, Role.OEM)),
     Action.KEEP_WEBHOOKS: _SUBSCRIBERS,
+    Action.KEEP_ROAMING: frozenset(),
+    Action.READ_ROAMING: frozenset((Role.CPO, Role.EMSP, Role.HUB, Role.AUDITOR)),
     Action.READ_AUDIT: frozenset((Role.AUDITOR,)),
     Action.READ_METRICS: frozenset((Role.AUDITOR,)),
 }
@@ -236,6 +240,7 @@ def add_client(  # noqa: PLR0913 - the columns of a client
 def _register(tx: Transaction, party: Party) -> None:
     if tx.contracts.party(party.role, party.party_id) is None:
         tx.contracts.add_party(party)
+        tx.roaming.changed(party.created_at)
 
 
 def disable_client(deployment: Deployment, principal: Principal, client_id: str) -> None:

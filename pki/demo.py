@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from pki import access, parties
-from pki.errors import NotAllowed, NotFound
-from pki.model import Principal, Role
+from pki import access, agreements, parties
+from pki.errors import Conflict, NotAllowed, NotFound
+from pki.model import EVERY, Principal, Role, Terms
 from pki.ports import Deployment
 
 FILE_NAME: Final = "demo-clients.json"
 EMSP: Final = "DEMOA"
 OPERATOR: Final = "DECPA"
 WMI: Final = "WPN"
+AGREEMENT: Final = "demo"
 
 _EMSPS: Final = ((EMSP, "Demo Mobility"), ("FRMOB", "Mobilité Démo"))
 _CLIENTS: Final[tuple[tuple[str, Role, tuple[str, ...], str | None], ...]] = (
@@ -38,6 +40,7 @@ def register(deployment: Deployment, principal: Principal, home: Path) -> Path:
     """
     if not deployment.demo:
         raise NotAllowed("not_demo", "Demo clients exist in demo mode only.")
+    agree(deployment, principal)
     path = home / FILE_NAME
     if path.exists():
         return path
@@ -57,6 +60,25 @@ def register(deployment: Deployment, principal: Principal, home: Path) -> Path:
         file.write("\n")
     temporary.rename(path)
     return path
+
+
+def agree(deployment: Deployment, principal: Principal) -> None:
+    """
+    Let every CPO of this home roam with every eMSP of it, by one agreement that can be withdrawn.
+
+    Written once: an agreement that was withdrawn does not come back.
+
+    Raises:
+        NotAllowed: `not_demo` in production mode.
+    """
+    if not deployment.demo:
+        raise NotAllowed("not_demo", "Demo agreements exist in demo mode only.")
+    with deployment.store.read() as tx:
+        if tx.roaming.agreement(AGREEMENT) is not None:
+            return
+    terms = Terms(cpo=EVERY, emsp=EVERY, valid_from=deployment.clock.now())
+    with suppress(Conflict):  # another process was first
+        agreements.add(deployment, principal, terms, agreement_id=AGREEMENT)
 
 
 def _client(

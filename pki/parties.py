@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pki import access, audit
-from pki.errors import BadInput, JsonValue
+from pki.errors import BadInput, JsonValue, NotFound
 from pki.ids import ProviderId, quote
 from pki.model import Account, Party, Principal, Role
 from pki.ports import Deployment
@@ -28,6 +28,7 @@ def add_party(
     )
     with deployment.store.write() as tx:
         tx.contracts.add_party(party)
+        tx.roaming.changed(now)
         audit.record(
             tx,
             chain=audit.ADMIN,
@@ -56,6 +57,7 @@ def add_emsp(deployment: Deployment, principal: Principal, text: str, name: str 
     )
     with deployment.store.write() as tx:
         tx.contracts.add_account(account)
+        tx.roaming.changed(now)
         if tx.contracts.party(Role.EMSP, provider.value) is None:
             tx.contracts.add_party(
                 Party(party_id=provider.value, role=Role.EMSP, name=account.name, created_at=now)
@@ -71,6 +73,44 @@ def add_emsp(deployment: Deployment, principal: Principal, text: str, name: str 
             details=details,
         )
     return account
+
+
+def set_hub(
+    deployment: Deployment, principal: Principal, role: Role, text: str, hub: str | None
+) -> Party:
+    """
+    Say through which hub a party is reached; None: directly.
+
+    Raises:
+        BadInput: `invalid_…` for the identifiers.
+        NotFound: `party_unknown`: the party, or the hub, is not registered.
+    """
+    access.require(principal, access.Action.KEEP_PARTIES)
+    now = deployment.clock.now()
+    party = access.party_id(role, text)
+    through = access.party_id(Role.HUB, hub) if hub is not None else None
+    with deployment.store.write() as tx:
+        known = through is None or tx.contracts.party(Role.HUB, through) is not None
+        if not known or not tx.contracts.set_hub(role, party, through):
+            raise NotFound(
+                "party_unknown",
+                f"{quote(party if known else through or '')} is not registered.",
+                hint="`pnc party list` shows the registered companies.",
+            )
+        tx.roaming.changed(now)
+        audit.record(
+            tx,
+            chain=audit.ADMIN,
+            at=now,
+            actor=principal.name,
+            action="party.set",
+            subject=party,
+            details={"role": role.value, "hub": through},
+        )
+        changed = tx.contracts.party(role, party)
+    if changed is None:
+        raise NotFound("party_unknown", f"The party {quote(party)} has gone.")
+    return changed
 
 
 def accounts(deployment: Deployment, principal: Principal) -> list[Account]:

@@ -10,8 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from pki import foreign, tokens, validate
+from pki.authorize import Roaming
 from pki.beacon import Beacon
 from pki.clock import Clock, SystemClock
+from pki.directory import Follower
 from pki.errors import Unavailable
 from pki.events import delivery
 from pki.jobs import Job
@@ -22,6 +24,7 @@ from pki.partners import commands
 from pki.partners.network import PartnerNetwork
 from pki.ports import Deployment
 from pki.provision import upkeep
+from pki.realtime import RealTime, WebHook
 from pki.settings import MIN_PASSPHRASE, Settings
 from pki.status import Answers, View, refresh
 from pki.store.db import Database
@@ -43,6 +46,7 @@ class Services:
     view: View
     answers: Answers
     partners: PartnerNetwork
+    roaming: Roaming
     warnings: tuple[str, ...]
 
     @property
@@ -101,6 +105,8 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
         tokens=settings.tokens,
     )
     view = View(deployment, beacon, settings.status)
+    directory = Follower(database, view)
+    hook = WebHook(directory.now, settings.outbound)
     return Services(
         settings=settings,
         deployment=deployment,
@@ -109,6 +115,7 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
         view=view,
         partners=PartnerNetwork(deployment=deployment, outbound=settings.outbound),
         answers=Answers(deployment, view, settings.status),
+        roaming=Roaming(directory=directory, realtime=RealTime([hook])),
         warnings=_warnings(settings),
     )
 

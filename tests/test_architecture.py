@@ -33,6 +33,11 @@ VERBS: dict[str, set[str]] = {
     "lookup": {"access", "issue"},
     "revoke": {"access", "audit", "lookup"},
     "validate": {"access", "contracts"},
+    "directory": set(),
+    "route": {"access", "audit", "directory"},
+    "agreements": {"access", "audit", "directory"},
+    "realtime": {"directory", "outbound"},
+    "authorize": {"access", "agreements", "directory", "realtime", "route", "validate"},
     "beacon": set(),
     "outbound": set(),
     "foreign": {"access", "audit", "outbound", "trust"},
@@ -41,8 +46,8 @@ VERBS: dict[str, set[str]] = {
     "status": {"access", "audit", "beacon", "issue", "jobs", "sign"},
     "hierarchy": {"access", "audit", "issue", "status", "trust"},
     "provision": {"access", "audit", "contracts", "issue", "revoke", "trust", "validate"},
-    "demo": {"access", "parties"},
     "render_partners": {"partners"},
+    "demo": {"access", "agreements", "parties"},
     "render": {"access", "audit", "issue", "lookup", "revoke"},
 }
 LAYER_4 = ("settings", "services")

@@ -53,10 +53,12 @@ def create_app(services: Services, metrics: Metrics | None = None) -> Flask:
     services.beacon.listen(metrics.unannounced)
     problems.register(app)
     _watch(app, metrics)
-    for module in (api, ops):
-        app.register_blueprint(module.blueprint(services.deployment, metrics))
+    app.register_blueprint(ops.blueprint(services.deployment, metrics))
+    app.register_blueprint(api.blueprint(services.deployment, services.roaming, metrics))
     variant = services.settings.base64url_hash_data
-    app.register_blueprint(ocpp.blueprint(services.deployment, metrics, variant=variant))
+    app.register_blueprint(
+        ocpp.blueprint(services.deployment, services.roaming, metrics, variant=variant)
+    )
     app.register_blueprint(
         ocpp_status.blueprint(services.deployment, services.answers, variant=variant)
     )

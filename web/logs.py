@@ -15,8 +15,9 @@ import orjson
 from flask import g, request
 
 from pki.access import TOKEN_PREFIX
+from pki.authorize import Authorised
 from pki.clock import Clock, SystemClock, format_time
-from pki.model import Decision, Rejected
+from pki.model import Rejected
 
 REQUESTS: Final = logging.getLogger("pnc.requests")
 ERRORS: Final = logging.getLogger("pnc.errors")
@@ -72,11 +73,13 @@ def fields_of_request() -> dict[str, Any]:
     }
 
 
-def note_decision(decision: Decision) -> None:
-    """Have the line of the current request name the receipt of its decision."""
-    g.decision = decision.decision_id
-    if isinstance(decision.verdict, Rejected):
-        g.fault = decision.verdict.fault.value
+def note_authorisation(found: Authorised) -> None:
+    """Have the line of the current request name the receipt, and why it refuses."""
+    g.decision = found.authorisation.reference
+    if found.decision is not None and isinstance(found.decision.verdict, Rejected):
+        g.fault = found.decision.verdict.fault.value
+    elif found.authorisation.fault is not None:
+        g.fault = found.authorisation.fault.value
 
 
 def request_line(status: int, milliseconds: float) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from pki.authorize import Authorised
 from pki.model import Accepted, Decision, Rejected
 
 MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -39,6 +40,12 @@ class Metrics:
             "pnc_decisions",
             "Contract decisions by protocol, outcome and fault.",
             ("protocol", "outcome", "fault"),
+            registry=self._registry,
+        )
+        self._authorisations = Counter(
+            "pnc_authorisations",
+            "Authorisations by protocol, answer and fault.",
+            ("protocol", "allowed", "fault"),
             registry=self._registry,
         )
         self._issued = Counter(
@@ -77,6 +84,14 @@ class Metrics:
                 self._decisions.labels(protocol, "accepted", "").inc()
             case Rejected(fault=fault):
                 self._decisions.labels(protocol, "rejected", fault.value).inc()
+
+    def authorisation(self, protocol: str, found: Authorised) -> None:
+        """Count one authorisation, and the contract decision before it."""
+        if found.decision is not None:
+            self.decision(protocol, found.decision)
+        told = found.authorisation
+        fault = told.fault.value if told.fault else ""
+        self._authorisations.labels(protocol, told.allowed.value, fault).inc()
 
     def issued(self, kind: str) -> None:
         """Count one certificate."""

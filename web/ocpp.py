@@ -18,21 +18,22 @@ from jsonschema.exceptions import ValidationError, best_match
 from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
 
-from pki.access import Action
+from pki.authorize import Roaming, authorize, to_ocpp
 from pki.errors import BadInput
 from pki.ids import quote
 from pki.ports import Deployment
-from pki.validate import validate
-from pki.validate.render import to_ocpp
 from web import auth
 from web.answers import json_answer
 from web.checks import contract_check_from_ocpp
-from web.logs import note_decision
+from web.logs import note_authorisation
 from web.metrics import Metrics
 from web.parsing import MAX_OCPP_BODY, json_object
 
 VERSIONS: Final = {"2.0.1": "v201", "2.1": "v21"}
 """OCPP version to the subpackage of `ocpp` that holds its schemas."""
+
+REFERENCE: Final = "X-Authorization-Reference"
+"""Header of our answers, for the CSMS to name the authorisation in sessions and CDRs."""
 
 _MAX_POINTER: Final = 100
 
@@ -130,23 +131,28 @@ class Ocpp:
     """The handlers, over one installation."""
 
     deployment: Deployment
+    roaming: Roaming
     metrics: Metrics
     variant: bool
 
     def authorize(self, version: str) -> Response:
-        """Decide whether a contract may charge; 200 for both outcomes."""
+        """Decide whether whoever shows a token may charge here; 200 for both outcomes."""
         principal = auth.principal(self.deployment)
         body = json_object(request, MAX_OCPP_BODY)
         check_request(version, "Authorize", body)
         check = contract_check_from_ocpp(body, request, variant=self.variant)
-        decision = validate(self.deployment, principal, check, action=Action.AUTHORIZE)
-        note_decision(decision)
-        answer = valid_answer(version, "Authorize", to_ocpp(decision.verdict), decision.decision_id)
-        self.metrics.decision("ocpp", decision)
+        found = authorize(self.deployment, self.roaming, principal, check)
+        note_authorisation(found)
+        told = to_ocpp(found.decision, found.authorisation)
+        answer = valid_answer(version, "Authorize", told, found.authorisation.reference)
+        answer.headers[REFERENCE] = found.authorisation.reference
+        self.metrics.authorisation("ocpp", found)
         return answer
 
 
-def blueprint(deployment: Deployment, metrics: Metrics, *, variant: bool = False) -> Blueprint:
+def blueprint(
+    deployment: Deployment, roaming: Roaming, metrics: Metrics, *, variant: bool = False
+) -> Blueprint:
     """
     Return the routes.
 
@@ -154,7 +160,7 @@ def blueprint(deployment: Deployment, metrics: Metrics, *, variant: bool = False
         variant: `ocpp.base64url_hash_data` of the settings.
     """
     routes = Blueprint("ocpp", __name__)
-    handlers = Ocpp(deployment, metrics, variant)
+    handlers = Ocpp(deployment, roaming, metrics, variant)
     for version in VERSIONS:
         add_action(routes, version, "Authorize", handlers.authorize)
     return routes

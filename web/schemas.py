@@ -6,7 +6,16 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from pki.ids import Edition
-from pki.model import Fault, IssuerState, Reason, Status
+from pki.model import (
+    Allowed,
+    AuthorisationFault,
+    CredentialKind,
+    Fault,
+    IssuerState,
+    Reason,
+    Status,
+    Whitelist,
+)
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
 from web import ocpp_install, ocpp_status
@@ -158,8 +167,36 @@ def _verdict() -> Schema:
             "emsp": nullable(exact({"providerId": TEXT, "name": TEXT})),
             "evidence": many(evidence),
             "expiresSoon": FLAG,
+            "authorisation": ref("Authorisation"),
         }
     )
+
+
+def _authorisation() -> Schema:
+    check = exact({"question": TEXT, "answer": one(("yes", "no", "not_asked")), "detail": TEXT})
+    return exact(
+        {
+            "reference": {"type": "string", "maxLength": 36, "description": "Of session and CDR."},
+            "at": TIME,
+            "allowed": one(Allowed),
+            "fault": nullable(one(AuthorisationFault)),
+            "explanation": TEXT,
+            "tokenStatus": {"type": "string", "description": "OCPP AuthorizationStatusEnum."},
+            "cpo": nullable(TEXT),
+            "emsp": nullable(TEXT),
+            "kind": nullable(one(CredentialKind)),
+            "contractId": nullable(TEXT),
+            "contract": nullable(TEXT),
+            "evseId": nullable(TEXT),
+            "agreement": nullable(exact({"agreementId": TEXT, "version": COUNT})),
+            "tariff": nullable(TEXT),
+            "whitelist": nullable(one(Whitelist)),
+            "asked": one(("no", "answered", "failed")),
+            "fallback": nullable(one(Whitelist)),
+            "emspReference": nullable(TEXT),
+            "checks": many(check),
+        }
+    ) | {"description": "Whether it may charge here, and who pays; never changes `accepted`."}
 
 
 def _issue_request() -> Schema:
@@ -324,6 +361,7 @@ def components() -> Schema:
     named: Schema = {
         "ValidateRequest": _validate_request(),
         "Verdict": _verdict(),
+        "Authorisation": _authorisation(),
         "IssueRequest": _issue_request(),
         "Certificate": exact(certificate),
         "IssuedCertificate": exact(issued, optional=("privateKey",)),

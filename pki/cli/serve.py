@@ -21,6 +21,7 @@ from pki.cli.installation import initialise, make_home, warn, write_settings
 from pki.cli.output import (
     HomeOption,
     facts,
+    operator,
     with_errors,
 )
 from pki.errors import Conflict, NotFound, PkiError, Unavailable
@@ -172,6 +173,8 @@ def _prepare(services: Services) -> list[Issuer]:
         issuers = [i for i in tx.issuers.all() if i.state is IssuerState.ACTIVE]
     finished = (services.settings.home / demo.FILE_NAME).exists() or not services.settings.demo
     if issuers and finished:
+        if services.settings.demo:  # a home from before there were agreements
+            demo.agree(services.deployment, operator())
         return []
     if not services.settings.demo:
         raise NotFound(

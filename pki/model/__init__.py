@@ -5,6 +5,10 @@ from __future__ import annotations
 from pki.model.audit import (
     AuditEntry,
 )
+from pki.model.authorisation import (
+    Authorisation,
+    AuthorisationFault,
+)
 from pki.model.certificates import (
     CertificateRecord,
     Intent,
@@ -132,6 +136,8 @@ __all__ = [
     "Allowed",
     "Anchor",
     "AuditEntry",
+    "Authorisation",
+    "AuthorisationFault",
     "Budget",
     "Bundle",
     "CertificateRecord",

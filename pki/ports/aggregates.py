@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Protocol
 
 from pki.ids import Edition, Emaid, Fingerprint, ProviderId, SerialNumber
@@ -175,8 +175,16 @@ class Contracts(Protocol):
     def block(self, contract_id: str, key: str, at: dt.datetime | None) -> int:
         """Block identifiers of a contract that begin with `key`, or with None unblock them."""
 
-    def hand_over(self, prefix: str, party: ProviderId, limit: int) -> int:
-        """Move contracts whose identifiers begin so to an account, some at a time; count them."""
+    def hand_over(
+        self, prefix: str, party: ProviderId, limit: int, *, apart: Collection[str] = ()
+    ) -> int:
+        """
+        Move contracts whose -2 or -20 identifier begins so to an account; return how many.
+
+        Args:
+            limit: of each edition, at most; fewer than that means that there are no more.
+            apart: longer prefixes, whose contracts stay.
+        """
 
     def search(
         self,

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import Integer, Row, Select, bindparam, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    func,
+    not_,
+    select,
+    update,
+)
 
 from pki.errors import Conflict, NotFound
 from pki.ids import CheckDigit, Edition, Emaid, ProviderId
@@ -67,17 +78,6 @@ _BLOCK: Final = (
         contract_identifiers.c.key < bindparam("behind"),
     )
     .values(blocked_at=bindparam("at"))
-)
-_IN_RANGE: Final = (
-    select(contracts.c.contract_id)
-    .join(contract_identifiers)
-    .where(
-        contract_identifiers.c.edition == bindparam("edition"),
-        contract_identifiers.c.key >= bindparam("first"),
-        contract_identifiers.c.key < bindparam("behind"),
-        contracts.c.account != bindparam("account"),
-    )
-    .limit(bindparam("most"))
 )
 _HAND_OVER: Final = (
     update(contracts)
@@ -286,20 +286,30 @@ class ContractRows:
         self._session.note(ChangeKind.CONTRACT, contract_id)
         return self._session.change(_BLOCK, near)
 
-    def hand_over(self, prefix: str, party: ProviderId, limit: int) -> int:
-        """Move contracts whose identifiers begin so to an account, some at a time; count them."""
-        near = {"first": prefix, "behind": prefix + _BEHIND_Z, "account": party.value}
-        found: set[str] = set()
+    def hand_over(
+        self, prefix: str, party: ProviderId, limit: int, *, apart: Collection[str] = ()
+    ) -> int:
+        """Move contracts of a range to an account; return how many, at most `limit`."""
+        identifier = contract_identifiers.c
+        found = (
+            select(contracts.c.contract_id)
+            .join(contract_identifiers)
+            .where(_begins(identifier.key, prefix), contracts.c.account != party.value)
+            .where(identifier.edition == bindparam("edition"))
+            .where(*(not_(_begins(identifier.key, longer)) for longer in apart))
+            .limit(limit)
+        )
+        moved: set[str] = set()
         for edition in Edition:
-            rows = self._session.rows(_IN_RANGE, {**near, "edition": edition, "most": limit})
-            found.update(row.contract_id for row in rows)
-        if found:
+            rows = self._session.rows(found, {"edition": edition})
+            moved.update([row.contract_id for row in rows][: limit - len(moved)])
+        if moved:
             self._session.note(ChangeKind.CONTRACT)  # of any of them
-        for contract_id in found:
+        for contract_id in moved:
             key = {"the_contract": contract_id, "after": party.value}
             self._session.change(_HAND_OVER, key)
             self._session.change(_CREDENTIALS_TOO, key)
-        return len(found)
+        return len(moved)
 
     def search(
         self,
@@ -315,6 +325,11 @@ class ContractRows:
         if after is not None:
             page = page.where(contracts.c.contract_id > after)
         return _contracts(self._session.rows(_with_identifiers(page)))
+
+
+def _begins(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+    """Return a range over an index: LIKE would not use it on both databases."""
+    return and_(column >= prefix, column < prefix + _BEHIND_Z)
 
 
 def _party(row: Row[Any]) -> Party:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from pki import access
 from pki.errors import NotAllowed
 from pki.model import (
     Accepted,
     ContractCheck,
+    ContractEvidence,
     Decision,
     DecisionPolicy,
     Domain,
@@ -51,6 +52,9 @@ __all__ = [
 
 _NO_FILES: Final = EvidenceFiles()
 
+Further = Callable[[Decision, ContractEvidence], dict[str, Any]]
+"""What is asked behind a decision: the decision and the contract it found, to JSON."""
+
 
 def validate(  # noqa: PLR0913 - who, what, and the two ways to ask otherwise
     deployment: Deployment,
@@ -61,6 +65,7 @@ def validate(  # noqa: PLR0913 - who, what, and the two ways to ask otherwise
     at: dt.datetime | None = None,
     anchors: tuple[Certificate, ...] = (),
     files: EvidenceFiles = _NO_FILES,
+    further: Further | None = None,
 ) -> Decision:
     """
     Decide whether a contract may be used here and now, and keep the receipt.
@@ -69,6 +74,7 @@ def validate(  # noqa: PLR0913 - who, what, and the two ways to ask otherwise
         at: decide as of this time (command line).
         anchors: trust only these, for contracts, and ask no status of foreign certificates.
         files: CRLs and OCSP answers that count as evidence besides what the store holds.
+        further: asks on behind the decision, in no transaction; its answer goes into the receipt.
 
     Raises:
         NotAllowed: `role_not_allowed`, `party_not_allowed` (an eMSP asks for its own contracts
@@ -86,8 +92,11 @@ def validate(  # noqa: PLR0913 - who, what, and the two ways to ask otherwise
     verdict = decide(chain, check, evidence, trust, policy, now)
     _require_own(principal, verdict)
     decision = Decision(decision_id=secrets.token_hex(12), decided_at=now, verdict=verdict)
+    told_further = further(decision, evidence.contract) if further else None
     with deployment.store.write() as tx:
-        tx.decisions.add(receipts.write(principal, check, chain, evidence, trust, policy, decision))
+        tx.decisions.add(
+            receipts.write(principal, check, chain, evidence, trust, policy, decision, told_further)
+        )
         path = {status.fingerprint for status in verdict.path}
         for seen in _foreign(chain, evidence, trust, now):
             if seen.fingerprint in path:  # what no anchor vouches for is not remembered

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from pki import access
 from pki.clock import format_time, parse_time
-from pki.errors import NotFound
+from pki.errors import NotFound, PolicyViolation
 from pki.ids import Edition, Emaid, Fingerprint, ProviderId, SerialNumber, quote
 from pki.model import (
     Accepted,
@@ -79,8 +79,9 @@ def write(  # noqa: PLR0913 - the inputs of `decide`, all of which the receipt k
     trust: Trust,
     policy: DecisionPolicy,
     decision: Decision,
+    authorisation: Json | None = None,
 ) -> DecisionRecord:
-    """Return the receipt of a decision."""
+    """Return the receipt of a decision, and of the authorisation that followed it."""
     verdict = decision.verdict
     record = {
         "format": _FORMAT,
@@ -98,6 +99,8 @@ def write(  # noqa: PLR0913 - the inputs of `decide`, all of which the receipt k
         "policy": _policy_json(policy),
         "verdict": to_json(decision),
     }
+    if authorisation is not None:
+        record["authorisation"] = authorisation
     return DecisionRecord(
         decision_id=decision.decision_id,
         decided_at=decision.decided_at,
@@ -133,11 +136,18 @@ def replay(deployment: Deployment, principal: Principal, decision_id: str) -> Re
 
     Raises:
         NotFound: `decision_unknown`, `anchor_unknown` (its anchors were given by hand).
+        PolicyViolation: `decision_without_certificate` (an RFID card was shown).
     """
     access.require(principal, access.Action.READ_AUDIT)
     with deployment.store.read() as tx:
         receipt = _get(tx, decision_id)
         told: Json = json.loads(receipt.record)
+        if "verdict" not in told:
+            raise PolicyViolation(
+                "decision_without_certificate",
+                "This is the receipt of an authorisation without a contract decision.",
+                hint="`pnc decision show` tells what it says.",
+            )
         trust = _trust(tx, told)
     check, chain = _check(told), _chain(told)
     evidence = Evidence(

@@ -21,6 +21,7 @@ from pki.model import (
     Role,
     Session,
     SessionProtocol,
+    Terms,
     Whitelist,
 )
 from pki.services import Services
@@ -81,7 +82,7 @@ def test_no_agreement_means_no_and_leaves_the_contract_decision(small: Services)
     ids=str,
 )
 def test_an_agreement_holds_for_whom_when_where_and_with_what_it_says(
-    small: Services, terms: agreements.Terms, fault: AuthorisationFault | None
+    small: Services, terms: Terms, fault: AuthorisationFault | None
 ) -> None:
     ready(small, terms)
     assert asked(small, roaming(small)).fault is fault

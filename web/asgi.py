@@ -27,6 +27,7 @@ from web import bridge, hot_routes, logs, parsing
 from web.app import create_app
 from web.bridge import Scope
 from web.hot import HotRequest, HotResponse
+from web.hot_heads import Heads
 from web.hot_routes import Route
 from web.hot_watch import HotWatch
 from web.metrics import Metrics
@@ -56,6 +57,9 @@ class Application:
 
     Args:
         running: what it serves; closed when the server stops.
+
+    Attributes:
+        heads: for a server that sees the octets, what it may answer without reading all of them.
     """
 
     def __init__(self, running: Services) -> None:
@@ -69,6 +73,7 @@ class Application:
             running.run_directory / "crl",
         )
         self._watch = HotWatch(metrics)
+        self.heads = Heads(self._pages, self._watch)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
         self._account_timer: asyncio.TimerHandle | None = None
 

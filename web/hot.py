@@ -44,3 +44,8 @@ class HotResponse:
     status: int
     headers: Mapping[str, str] = field(default_factory=lambda: _NONE)
     body: bytes | Path = b""
+
+
+def lines(headers: Mapping[str, str]) -> bytes:
+    """Return header fields as they are sent."""
+    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()]).encode("latin-1")

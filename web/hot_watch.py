@@ -52,9 +52,26 @@ class HotWatch:
 
     def from_memory(self, request: HotRequest, answer: HotResponse, route: str) -> HotResponse:
         """Finish an answer that took no wait."""
-        key = (route, request.method, answer.status)
-        self._counts[key] = self._counts.get(key, 0) + 1
+        self._count(route, request.method, answer.status)
         return self._finished(request, answer, 0.0)
+
+    def seen(self, method: str, raw_path: str, status: int, route: str) -> str:
+        """Count, and now and then log, an answer from memory; return its identifier, a new one."""
+        self._count(route, method, status)
+        identifier = self._new_id()
+        self._sample(method, raw_path, identifier, status, 0.0)
+        return identifier
+
+    def _count(self, route: str, method: str, status: int) -> None:
+        key = (route, method, status)
+        self._counts[key] = self._counts.get(key, 0) + 1
+
+    def _sample(
+        self, method: str, raw_path: str, identifier: str, status: int, seconds: float
+    ) -> None:
+        if self._answers % SAMPLE == 0:
+            _log(method, raw_path, identifier, status, seconds)
+        self._answers += 1
 
     def waited(
         self, request: HotRequest, answer: HotResponse, route: str, seconds: float
@@ -67,9 +84,7 @@ class HotWatch:
         """Return the answer with the headers that every answer has."""
         given = request.headers.get("x-request-id")
         identifier = (given and parsing.fit_request_id(given)) or self._new_id()
-        if self._answers % SAMPLE == 0:
-            _log(request, identifier, answer.status, seconds)
-        self._answers += 1
+        self._sample(request.method, request.raw_path, identifier, answer.status, seconds)
         headers = {**HEADERS, **answer.headers, "X-Request-Id": identifier}
         if answer.status == HTTPStatus.NOT_MODIFIED:
             for name in _ENTITY:  # RFC 9110 15.4.5; werkzeug leaves them out too
@@ -90,12 +105,12 @@ class HotWatch:
             self._metrics.counted(route, method, status, count)
 
 
-def _log(request: HotRequest, identifier: str, status: int, seconds: float) -> None:
+def _log(method: str, raw_path: str, identifier: str, status: int, seconds: float) -> None:
     fields = {
         "requestId": identifier,
         "client": None,
-        "method": request.method,
-        "path": request.raw_path[:_MAX_PATH],
+        "method": method,
+        "path": raw_path[:_MAX_PATH],
         "status": status,
         "ms": round(1000 * seconds, 2),
         "sample": SAMPLE,

@@ -72,13 +72,17 @@ class StatusPages:
                 return None
             reply = self.answers.in_memory(request.body, self.deployment.clock.now())
             return HotResponse(status=200, headers=_NO_STORE, body=reply.der) if reply else None
-        if request.method != "GET" or not request.raw_path.startswith("/ocsp/"):
-            return None
-        encoded = request.raw_path.removeprefix("/ocsp")
-        der = _short_request_in_path(encoded) if len(encoded) <= _SHORT_PATH else b""
+        der = self.request_in(request)
         now = self.deployment.clock.now()
         reply = self.answers.in_memory(der, now) if der else None
         return self._got(request, reply, now) if reply else None
+
+    def request_in(self, request: HotRequest) -> bytes:
+        """Return the short OCSP request in the path of a GET that is quickly read, else nothing."""
+        if request.method != "GET" or not request.raw_path.startswith("/ocsp/"):
+            return b""
+        encoded = request.raw_path.removeprefix("/ocsp")
+        return _short_request_in_path(encoded) if len(encoded) <= _SHORT_PATH else b""
 
     def _post(self, request: HotRequest) -> HotResponse:
         if not _is_ocsp_request(request):
@@ -93,12 +97,17 @@ class StatusPages:
         return self._got(request, reply, self.deployment.clock.now())
 
     def _got(self, request: HotRequest, reply: Reply, now: dt.datetime) -> HotResponse:
-        if reply.this_update is None or reply.next_update is None:
-            return HotResponse(status=200, headers=_NO_STORE, body=reply.der)
-        headers = self._caching(reply, now)
-        if _unchanged(request, headers) and _known_by_date_too(request, reply):
+        headers = self.headers_of("GET", reply, now)
+        held = reply.next_update is not None and _unchanged(request, headers)
+        if held and _known_by_date_too(request, reply):
             return HotResponse(status=304, headers=headers)
         return HotResponse(status=200, headers=headers, body=reply.der)
+
+    def headers_of(self, method: str, reply: Reply, now: dt.datetime) -> dict[str, str]:
+        """Return the headers of an answer; caches may keep those to a GET that have times."""
+        if method == "POST" or reply.next_update is None:
+            return _NO_STORE
+        return self._caching(reply, now)
 
     def _reply_to(self, encoded: str) -> Reply:
         """

@@ -21,7 +21,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from web.bridge import headers_of
-from web.hot import HotRequest, HotResponse
+from web.hot import HotRequest, HotResponse, lines
+from web.hot_heads import END, Heads
 from web.logs import ERRORS
 from web.parsing import MAX_DISCARDED
 from web.status import MAX_OCSP_BODY
@@ -80,6 +81,8 @@ class Protocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._quick: Callable[[HotRequest], HotResponse | None] | None
         self._quick = getattr(self.app, "quick", None)
+        self._heads: Heads | None = getattr(self.app, "heads", None)
+        self._learnt: HotRequest | None = None  # answered out of what was just fed
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
         self._arriving = False  # a request began and did not end
@@ -91,6 +94,7 @@ class Protocol(HttpToolsProtocol):
         self._discarded = 0
         self._default_headers: list[tuple[bytes, bytes]] = []
         self._default_lines = b""
+        self._opening = b""  # of an answer 200
         # since when the connection is idle or the request arrives; when octets came last; when the
         # caller stopped to take its answer
         self._since = self._heard = self._paused = self.loop.time()
@@ -182,10 +186,22 @@ class Protocol(HttpToolsProtocol):
     # --- reading -------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came."""
+        """Answer what came, or parse it."""
         self._heard = self.loop.time()
         if self.timeout_keep_alive_task is not None:
             self._unset_keepalive_if_required()
+        at = data.find(END) if self._may_be_known() else -1
+        end = at + len(END)
+        if at >= 0 and self._answer_known(data, end):
+            return
+        self._parse(data)
+        if at >= 0 and self._learnt is not None and self._heads is not None:
+            # whole, alone and kept alive; the body was what stands behind its head, octet for octet
+            if self._begun == 1 and not self._arriving and self._learnt.body == data[end:]:
+                self._heads.learn(data[:end], self._learnt)
+            self._learnt = None
+
+    def _parse(self, data: bytes) -> None:
         self._begun = 0
         within_head = self._in_head
         self._octets = self._octets + len(data) if within_head else len(data)
@@ -266,6 +282,33 @@ class Protocol(HttpToolsProtocol):
     def _has_long_field(self) -> bool:
         return any(len(name) + len(value) > MAX_FIELD for name, value in self.headers)
 
+    # --- heads that were read before -----------------------------------------------------------
+
+    def _may_be_known(self) -> bool:
+        """Tell whether what comes is the beginning of a message, and nothing is owed."""
+        return (
+            self._heads is not None
+            and not self._arriving
+            and not self._closing
+            and (self.cycle is None or self.cycle.response_complete)
+            and not self.flow.read_paused
+            and not self.transport.is_closing()
+        )
+
+    def _answer_known(self, data: bytes, end: int) -> bool:
+        """Tell whether the request in `data`, whose head was read before, got its answer."""
+        head = self._heads.find(data, end) if self._heads else None
+        if head is None or self._heads is None:
+            return False
+        self._renew_default_lines()
+        octets = self._heads.answer(head, data[end:], self._opening)
+        if octets is None:
+            return False
+        self._since = self._heard
+        self.transport.write(octets)
+        self.server_state.total_requests += 1
+        return True
+
     # --- answering -----------------------------------------------------------------------------
 
     def _may_be_quick(self) -> bool:
@@ -296,6 +339,8 @@ class Protocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if not keep_alive:
             self.transport.close()
+        elif answer.status == HTTPStatus.OK:
+            self._learnt = request
         return True
 
     def _hand_over(self) -> None:
@@ -318,15 +363,18 @@ class Protocol(HttpToolsProtocol):
     def _write(
         self, status: int, headers: Mapping[str, str], body: bytes, *, keep_alive: bool
     ) -> None:
+        self._renew_default_lines()
+        length = b"" if status == HTTPStatus.NOT_MODIFIED else b"content-length: %d\r\n" % len(body)
+        end = b"\r\n" if keep_alive else b"connection: close\r\n\r\n"
+        head = (STATUS_LINE[status], self._default_lines, lines(headers), length, end)
+        self.transport.write(b"".join((*head, body)))
+
+    def _renew_default_lines(self) -> None:
         ours = self.server_state.default_headers  # another list every second
         if ours is not self._default_headers:
             self._default_headers = ours
             self._default_lines = b"".join([b"%s: %s\r\n" % pair for pair in ours])
-        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        length = b"" if status == HTTPStatus.NOT_MODIFIED else b"content-length: %d\r\n" % len(body)
-        end = b"\r\n" if keep_alive else b"connection: close\r\n\r\n"
-        head = (STATUS_LINE[status], self._default_lines, lines.encode("latin-1"), length, end)
-        self.transport.write(b"".join((*head, body)))
+            self._opening = STATUS_LINE[HTTPStatus.OK] + self._default_lines
 
 
 def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -23,8 +23,8 @@ from pki.status import templates
 from pki.status.facts import Facts, Issued, again, asked, facts_of
 from pki.status.openings import Openings
 from pki.status.policy import StatusPolicy
-from pki.status.signing import Signatory, Signing
-from pki.status.view import KnownIssuer, View
+from pki.status.signing import Moment, Signatory, Signing
+from pki.status.view import Index, KnownIssuer, View
 
 _LOG: Final = logging.getLogger(__name__)
 _HELD: Final = 50_000
@@ -83,6 +83,7 @@ class Answers:
         self._known: dict[tuple[str, int], Facts] = {}  # by issuer and serial
         self._openings = Openings()
         self._signing = Signing(deployment, policy)
+        self._moments: dict[tuple[str, bytes, bytes], tuple[Index, Moment]] = {}
         self._index = view.index
         view.listen(self._hear)
 
@@ -143,21 +144,33 @@ class Answers:
             _LOG.warning("signed OCSP answers could not be told to the audit log: %s", error)
 
     def _signed_at_once(self, cert_id: CertId, nonce: bytes, now: dt.datetime) -> Reply | None:
-        named = self._named(cert_id)
-        signatory = self._signing.signatory(named, now)
-        signer = self._signing.quick_signer(signatory) if signatory is not None else None
-        if signatory is None or signer is None:
+        moment = self._moment(cert_id, now)
+        if moment is None:
             return None
-        for known in named:
-            facts = self._known.get((known.issuer.issuer_id, cert_id.serial))
+        for issuer_id in moment.issuer_ids:
+            facts = self._known.get((issuer_id, cert_id.serial))
             if facts is None:
                 continue
             if self._is_usual(facts, now) and len(nonce) >= templates.SHORTEST:
-                der = self._signing.sign_good(cert_id.raw, signatory, signer, now, nonce)
-            else:
-                der = self._signing.sign([again(facts, cert_id)], signatory, now, nonce)
-            return Reply(der=der)
+                return Reply(der=self._signing.sign_good(cert_id.raw, moment, nonce))
+            return Reply(
+                der=self._signing.sign([again(facts, cert_id)], moment.signatory, now, nonce)
+            )
         return None
+
+    def _moment(self, cert_id: CertId, now: dt.datetime) -> Moment | None:
+        """Return who signs about this certificate now without a wait; made once a second."""
+        if cert_id.algorithm is None:
+            return None
+        key = (cert_id.algorithm, cert_id.name_hash, cert_id.key_hash)
+        index = self._view.index
+        kept = self._moments.get(key)
+        if kept is not None and kept[0] is index and kept[1].now == now:
+            return kept[1]
+        moment = self._signing.moment(index.get(key, ()), now)
+        if moment is not None:
+            self._moments[key] = index, moment  # at most as many as the index has
+        return moment
 
     def _is_usual(self, facts: Facts, now: dt.datetime) -> bool:
         """Tell whether the answer is a plain *good* without extensions."""
@@ -320,6 +333,7 @@ class Answers:
         with self._lock:
             if self._index is not self._view.index or change.serial is None:
                 self._index = self._view.index
+                self._moments.clear()
                 self._held.clear()
                 self._about.clear()
                 self._known.clear()

@@ -46,6 +46,21 @@ class Signatory:
         return (self.certificate,) if self.key_label else ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """
+    Who signs for a CA in one second, and the sheet for it.
+
+    Attributes:
+        issuer_ids: the generations of the CA.
+    """
+
+    now: dt.datetime
+    signatory: Signatory
+    sheet: templates.Sheet
+    issuer_ids: tuple[str, ...]
+
+
 class Signing:
     """Signs for one process; safe to share between threads."""
 
@@ -125,24 +140,27 @@ class Signing:
         self._signers[signatory.key_label] = signer
         return ocsp.assemble(tbs, signer.suite, signature, signatory.enclosed)
 
-    def quick_signer(self, signatory: Signatory) -> Signer | None:
-        """Return the signer if it was used before and says that it takes no wait."""
-        signer = self._signers.get(signatory.key_label)
-        return signer if signer is not None and signer.quick else None
-
-    def sign_good(
-        self, cert_id: bytes, signatory: Signatory, signer: Signer, now: dt.datetime, nonce: bytes
-    ) -> bytes:
-        """Return what `sign` does for a certificate that is *good*; of `templates.SHORTEST` on."""
-        tbs = templates.good(
-            cert_id,
-            nonce,
+    def moment(self, named: Sequence[KnownIssuer], now: dt.datetime) -> Moment | None:
+        """Return what signs for a CA now without a wait, or None; arguments as `signatory` has."""
+        signatory = self.signatory(named, now)
+        signer = self._signers.get(signatory.key_label) if signatory is not None else None
+        if signatory is None or signer is None or not signer.quick:
+            return None
+        sheet = templates.Sheet(
+            signer,
             responder=signatory.responder_id,
+            certificate=signatory.certificate,
             now=now,
             next_update=self.next_update(signatory, now),
         )
+        issuer_ids = tuple(known.issuer.issuer_id for known in named)
+        return Moment(now=now, signatory=signatory, sheet=sheet, issuer_ids=issuer_ids)
+
+    def sign_good(self, cert_id: bytes, moment: Moment, nonce: bytes) -> bytes:
+        """Return what `sign` does for a certificate that is *good*; of `templates.SHORTEST` on."""
+        signatory = moment.signatory
         self.tally.add(signatory.issuer.issuer_id, signatory.certificate)
-        return templates.framed(tbs, signer.suite, signer.sign(tbs), signatory.certificate)
+        return moment.sheet.signed(cert_id, nonce)
 
     def _single(self, facts: Facts, now: dt.datetime, next_update: dt.datetime) -> SingleAnswer:
         revocation = facts.revocation

@@ -1,8 +1,8 @@
 """
 OCSP answers that differ from each other in few octets, written by filling these in.
 
-A template is what `pki.pkix.ocsp` writes for other octets of the same lengths; it is kept for the
-answers of one second, which share everything but CertID, nonce and signature.
+A template is what `pki.pkix.ocsp` writes for other octets of the same lengths; the answers of one
+second share everything but CertID, nonce and signature.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Final
 from pki.pkix import ocsp
 from pki.pkix.ocsp import CertStatus, SingleAnswer
 from pki.pkix.suites import Suite
+from pki.ports import Signer
 
 SHORTEST: Final = 16
 """Octets that must be open: fewer might stand in the template by chance."""
@@ -22,21 +23,52 @@ SHORTEST: Final = 16
 _Gaps = tuple[bytes, bytes, bytes]
 
 
-def good(
-    cert_id: bytes, nonce: bytes, *, responder: bytes, now: dt.datetime, next_update: dt.datetime
-) -> bytes:
-    """Return the ResponseData *good* about one certificate; arguments as `response_data` has."""
-    gaps = _good(len(cert_id), len(nonce), responder, now, next_update)
-    return b"".join((gaps[0], cert_id, gaps[1], nonce, gaps[2]))
+class Sheet:
+    """
+    Answers *good* about single certificates, in the name of one signer and at one time.
+
+    Args:
+        responder: DER ResponderID.
+        certificate: DER; stands in every answer.
+    """
+
+    __slots__ = ("_certificate", "_frames", "_gaps", "_moment", "_signer")
+
+    def __init__(
+        self,
+        signer: Signer,
+        *,
+        responder: bytes,
+        certificate: bytes,
+        now: dt.datetime,
+        next_update: dt.datetime,
+    ) -> None:
+        self._signer = signer
+        self._certificate = certificate
+        self._moment = responder, now, next_update
+        self._gaps: dict[tuple[int, int], _Gaps] = {}
+        self._frames: dict[tuple[int, int], _Gaps] = {}
+
+    def signed(self, cert_id: bytes, nonce: bytes) -> bytes:
+        """
+        Return the OCSPResponse that `ocsp.response_data` and `ocsp.assemble` would make.
+
+        Both arguments have at least `SHORTEST` octets; else ValueError.
+        """
+        sizes = len(cert_id), len(nonce)
+        gaps = self._gaps.get(sizes)
+        if gaps is None:
+            gaps = self._gaps[sizes] = _good(*sizes, *self._moment)
+        tbs = b"".join((gaps[0], cert_id, gaps[1], nonce, gaps[2]))
+        signature = self._signer.sign(tbs)
+        sizes = len(tbs), len(signature)
+        frame = self._frames.get(sizes)
+        if frame is None:
+            frame = _frame(*sizes, self._signer.suite, self._certificate)
+            self._frames[sizes] = frame
+        return b"".join((frame[0], tbs, frame[1], signature, frame[2]))
 
 
-def framed(tbs: bytes, suite: Suite, signature: bytes, certificate: bytes) -> bytes:
-    """Return what `ocsp.assemble` does."""
-    gaps = _frame(len(tbs), suite, len(signature), certificate)
-    return b"".join((gaps[0], tbs, gaps[1], signature, gaps[2]))
-
-
-@lru_cache(maxsize=64)
 def _good(
     cert_id_size: int,
     nonce_size: int,
@@ -55,7 +87,7 @@ def _good(
 
 
 @lru_cache(maxsize=512)
-def _frame(tbs_size: int, suite: Suite, signature_size: int, certificate: bytes) -> _Gaps:
+def _frame(tbs_size: int, signature_size: int, suite: Suite, certificate: bytes) -> _Gaps:
     tbs, signature = secrets.token_bytes(tbs_size), secrets.token_bytes(signature_size)
     return _gaps(ocsp.assemble(tbs, suite, signature, (certificate,)), tbs, signature)
 

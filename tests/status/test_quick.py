@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from pki.clock import UTC
 from pki.pkix import ocsp
 from pki.pkix.ocsp import CertStatus, SingleAnswer
-from pki.pkix.suites import Suite
+from pki.pkix.suites import PublicKey, Suite, generate
 from pki.status import templates
 from pki.status.openings import Openings
 from tests.web import asking
@@ -19,33 +21,55 @@ from tests.web import asking
 NOW = dt.datetime(2026, 6, 1, 12, tzinfo=UTC)
 LATER = NOW + dt.timedelta(days=7)
 RESPONDER = ocsp.responder_by_name(bytes.fromhex("3000"))
+CERTIFICATE = bytes.fromhex("30030a0b0c")
 OCTETS = st.binary(min_size=16, max_size=300)
 NAME, KEY = bytes(range(20)), bytes(range(20, 40))
 
 
-@given(cert_id=OCTETS, nonce=OCTETS)
-def test_a_filled_template_is_what_would_have_been_written(cert_id: bytes, nonce: bytes) -> None:
-    answer = SingleAnswer(
-        cert_id=cert_id, status=CertStatus.GOOD, this_update=NOW, next_update=LATER
-    )
-    written = ocsp.response_data(
-        responder=RESPONDER, produced_at=NOW, answers=(answer,), nonce=nonce
-    )
-    filled = templates.good(cert_id, nonce, responder=RESPONDER, now=NOW, next_update=LATER)
-    assert filled == written
+@dataclass(frozen=True)
+class Hand:
+    """A signer whose signatures are short and say what was signed."""
+
+    suite: Suite = Suite.P256
+
+    quick = True
+
+    @property
+    def public_key(self) -> PublicKey:
+        return generate(self.suite).public_key()
+
+    def sign(self, data: bytes) -> bytes:
+        return hashlib.sha256(data).digest()
 
 
-@given(tbs=OCTETS, signature=OCTETS, certificate=OCTETS, suite=st.sampled_from(Suite))
-def test_a_filled_frame_is_what_would_have_been_assembled(
-    tbs: bytes, signature: bytes, certificate: bytes, suite: Suite
+@given(
+    several=st.lists(st.tuples(OCTETS, OCTETS), min_size=1, max_size=4),
+    suite=st.sampled_from(Suite),
+)
+def test_a_filled_sheet_is_what_would_have_been_written(
+    several: list[tuple[bytes, bytes]], suite: Suite
 ) -> None:
-    assembled = ocsp.assemble(tbs, suite, signature, (certificate,))
-    assert templates.framed(tbs, suite, signature, certificate) == assembled
+    hand = Hand(suite)
+    sheet = templates.Sheet(
+        hand, responder=RESPONDER, certificate=CERTIFICATE, now=NOW, next_update=LATER
+    )
+    for cert_id, nonce in several:
+        answer = SingleAnswer(
+            cert_id=cert_id, status=CertStatus.GOOD, this_update=NOW, next_update=LATER
+        )
+        tbs = ocsp.response_data(
+            responder=RESPONDER, produced_at=NOW, answers=(answer,), nonce=nonce
+        )
+        written = ocsp.assemble(tbs, suite, hand.sign(tbs), (CERTIFICATE,))
+        assert sheet.signed(cert_id, nonce) == written
 
 
 def test_too_small_a_gap_is_refused() -> None:
+    sheet = templates.Sheet(
+        Hand(), responder=RESPONDER, certificate=CERTIFICATE, now=NOW, next_update=LATER
+    )
     with pytest.raises(ValueError, match="16 octets"):
-        templates.good(b"x" * 15, bytes(16), responder=RESPONDER, now=NOW, next_update=LATER)
+        sheet.signed(b"x" * 15, bytes(16))
 
 
 def request(nonce: bytes, *, bare: bool = False, serial: int = 77) -> bytes:

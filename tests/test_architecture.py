@@ -202,6 +202,7 @@ def test_only_sign_uses_a_ca_key() -> None:
         "pki.status.signing",  # delegated signers: no CA key
         "pki.status.answers",  # as above: calls it
         "pki.events.delivery",  # the key of the webhooks' secrets
+        "pki.status.templates",  # as above
     }
     assert "keys.signer" not in (ROOT / "pki/issue/phases.py").read_text("utf-8")
 

@@ -58,25 +58,24 @@ class Sheet:
         sizes = len(cert_id), len(nonce)
         gaps = self._gaps.get(sizes)
         if gaps is None:
-            gaps = self._gaps[sizes] = _good(*sizes, *self._moment)
+            gaps = self._gaps[sizes] = _good(sizes, *self._moment)
         tbs = b"".join((gaps[0], cert_id, gaps[1], nonce, gaps[2]))
         signature = self._signer.sign(tbs)
         sizes = len(tbs), len(signature)
         frame = self._frames.get(sizes)
         if frame is None:
-            frame = _frame(*sizes, self._signer.suite, self._certificate)
+            frame = _frame(sizes, self._signer.suite, self._certificate)
             self._frames[sizes] = frame
         return b"".join((frame[0], tbs, frame[1], signature, frame[2]))
 
 
 def _good(
-    cert_id_size: int,
-    nonce_size: int,
+    sizes: tuple[int, int],
     responder: bytes,
     now: dt.datetime,
     next_update: dt.datetime,
 ) -> _Gaps:
-    cert_id, nonce = secrets.token_bytes(cert_id_size), secrets.token_bytes(nonce_size)
+    cert_id, nonce = map(secrets.token_bytes, sizes)
     answer = SingleAnswer(
         cert_id=cert_id, status=CertStatus.GOOD, this_update=now, next_update=next_update
     )
@@ -87,8 +86,8 @@ def _good(
 
 
 @lru_cache(maxsize=512)
-def _frame(tbs_size: int, signature_size: int, suite: Suite, certificate: bytes) -> _Gaps:
-    tbs, signature = secrets.token_bytes(tbs_size), secrets.token_bytes(signature_size)
+def _frame(sizes: tuple[int, int], suite: Suite, certificate: bytes) -> _Gaps:
+    tbs, signature = map(secrets.token_bytes, sizes)
     return _gaps(ocsp.assemble(tbs, suite, signature, (certificate,)), tbs, signature)
 
 

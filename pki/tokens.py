@@ -110,6 +110,19 @@ def _client(deployment: Deployment, client_id: str, secret: str) -> Client:
     return client
 
 
+def of_client(deployment: Deployment, client_id: str, secret: str) -> Principal:
+    """
+    Return who sent id and secret, as HTTP Basic carries them (RFC 7617).
+
+    Raises:
+        Unauthenticated: `client_invalid`.
+    """
+    client = _client(deployment, client_id, secret)
+    return Principal(
+        name=client.client_id, role=client.role, parties=client.parties, pki=client.pki
+    )
+
+
 def _known(tx: Transaction, client_id: str) -> Client | None:
     try:
         client = tx.clients.get(client_id)

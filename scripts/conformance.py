@@ -6,7 +6,7 @@ usage: conformance.py KIND PATH
 
 KIND          PATH
 contract-ids  a JSON file of format contract-id/1, or a folder that holds contract_ids.json
-malformed     a folder with manifest.json (EST bodies are skipped until enrolment is built)
+malformed     a folder with manifest.json
 path          a JSON file of chains, or a folder of such files
 crl, ocsp     a JSON file of CRLs or OCSP answers, or a folder of such files
 exi           a folder of EXI vectors, at any depth
@@ -47,6 +47,7 @@ from pki.trust import anchor_certificate
 from pki.validate import without_store
 from scripts import judges_exi, judges_path
 from scripts.judging import TIME_LIMIT, Outcome, Result
+from web.est import csr_of
 from web.status import request_in_path
 
 JUDGED_AT: Final = "2026-12-01T00:00:00Z"
@@ -154,6 +155,7 @@ def malformed(folder: Path) -> Iterator[Outcome]:
             "pem": lambda data, _: _as_contract(chain_check(data), anchor),
             "trust-anchor": lambda data, _: (bool(anchor_certificate(data)), "read"),
             "csr": judge_csr,
+            "est-body": lambda data, encoding: judge_csr(csr_of(data), encoding),
             "crl": lambda data, _: _as_evidence(data, anchor),
             "ocsp-request": _as_question,
         }

@@ -30,6 +30,7 @@ VERBS: dict[str, set[str]] = {
     "trust": {"access", "audit"},
     "sign": {"audit"},
     "issue": {"access", "audit", "contracts", "sign"},
+    "enrol": {"access", "issue", "outbound"},
     "lookup": {"access", "issue"},
     "revoke": {"access", "audit", "lookup"},
     "validate": {"access", "contracts"},
@@ -113,7 +114,7 @@ BELOW_2 = {*LAYER_0, *LAYER_1, *LAYER_1B}
 ALLOWED: dict[str, set[str]] = {
     **{part: set(LAYER_0) for part in (*LAYER_0, *LAYER_1)},
     **{part: BELOW_2 for part in (*LAYER_1B, *LAYER_2)},  # noqa: C420 - shared sets, never changed
-    "settings": BELOW_2 | {"outbound", "status"},
+    "settings": BELOW_2 | {"enrol", "outbound", "status"},
     **{verb: BELOW_2 | others for verb, others in VERBS.items()},
     "partners": {*BELOW_2, "roaming", *VERBS["partners"]},
     "services": {*BELOW_2, *LAYER_2, *VERBS, *LAYER_4},
@@ -198,6 +199,7 @@ def test_only_sign_uses_a_ca_key() -> None:
         "pki.hierarchy",  # reads the public half of a key that it made
         "pki.status.responders",  # as the hierarchy
         "pki.tokens",  # keys of access tokens
+        "web.tls",  # key of a demo listener
         "pki.provision.signers",  # leaves of the provisioning service: no CA key
         "pki.status.signing",  # delegated signers: no CA key
         "pki.status.answers",  # as above: calls it

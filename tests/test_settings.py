@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pki.enrol import Branch
 from pki.errors import BadInput
 from pki.settings import FILE_NAME, Mode, load, to_toml
 
@@ -112,3 +113,38 @@ def test_any_text_is_settings_or_a_named_fault(tmp_path: Path, text: str) -> Non
     except BadInput as error:
         codes.append(error.code)
     assert codes in ([], ["invalid_settings"])
+
+
+def test_labels_of_est_survive_being_written_and_read(tmp_path: Path) -> None:
+    text = (
+        '[est]\nlabels = [{name = "alfa", ca = "cpo", edition = "20", columns = 0, chain = true}]\n'
+        'trusted_header = "Client-Cert"\ntrusted_proxies = ["127.0.0.1/32"]\n'
+    )
+    (tmp_path / "pnc.toml").write_text(text, "utf-8")
+    read = load({}, tmp_path)
+    alfa = read.enrol.label("alfa")
+    assert alfa is not None
+    assert (alfa.target.branch, alfa.columns, alfa.chain) == (Branch.CPO, 0, True)
+    (tmp_path / "pnc.toml").write_text(to_toml(read), "utf-8")
+    assert load({}, tmp_path).enrol == read.enrol
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "labels = [1]",
+        'labels = [{ca = "cpo"}]',
+        'labels = [{name = "a b"}]',
+        'labels = [{name = "a", ca = "xyz"}]',
+        'labels = [{name = "a", edition = 2}]',
+        'labels = [{name = "a", columns = 65}]',
+        'labels = [{name = "a", colour = "red"}]',
+        'trusted_header = "Client-Cert"',
+        'trusted_proxies = ["nowhere"]',
+    ],
+)
+def test_a_fault_in_the_settings_of_est_is_named(tmp_path: Path, line: str) -> None:
+    (tmp_path / "pnc.toml").write_text(f"[est]\n{line}\n", "utf-8")
+    with pytest.raises(BadInput) as raised:
+        load({}, tmp_path)
+    assert "est." in str(raised.value.data["faults"])

@@ -12,6 +12,7 @@ from flask import Flask, Response, g, request
 from pki.services import Services
 from web import (
     api,
+    est,
     logs,
     oauth,
     ocpi,
@@ -64,6 +65,7 @@ def create_app(services: Services, metrics: Metrics | None = None) -> Flask:
     )
     app.register_blueprint(ocpp_install.blueprint(services.deployment))
     app.register_blueprint(oauth.blueprint(services.deployment))
+    app.register_blueprint(est.blueprint(services.deployment, metrics, services.settings.enrol))
     app.register_blueprint(ocpi.blueprint(services.partners))
     app.register_blueprint(remote.blueprint(services.partners))
     pages = StatusPages(

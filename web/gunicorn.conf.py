@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,13 @@ def on_starting(_server: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter has 
         raise SystemExit(1) from error
     shutil.rmtree(_METRICS, ignore_errors=True)
     _METRICS.mkdir(parents=True, mode=0o700)
+
+
+def when_ready(_server: Any) -> None:  # noqa: ANN401 - as above
+    """Start the listener with client certificates beside this one; it ends with its parent."""
+    if _INSTALLATION.mtls_port:
+        config = str(Path(__file__).with_name("gunicorn_tls.conf.py"))
+        subprocess.Popen([sys.executable, "-m", "gunicorn", "--config", config])  # noqa: S603 - ours
 
 
 def child_exit(_server: Any, worker: Any) -> None:  # noqa: ANN401 - as above

@@ -7,11 +7,8 @@ with it, CitrineOS a form; libraries send HTTP Basic.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote_plus
 
 from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
@@ -19,6 +16,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from pki import tokens
 from pki.errors import BadInput, Unauthenticated
 from pki.ports import Deployment
+from web import auth
 from web.answers import json_answer
 from web.parsing import json_object
 
@@ -93,7 +91,7 @@ def _bounded(fields: dict[str, str]) -> dict[str, str]:
 
 def _credentials(fields: dict[str, str]) -> tuple[str, str]:
     """Return id and secret, from the header or the body but not from both (RFC 6749 2.3)."""
-    header = _basic()
+    header = auth.basic_credentials()
     if header is None:
         if not fields.get("client_id") or not fields.get("client_secret"):
             raise Unauthenticated("client_missing", "client_id and client_secret are missing.")
@@ -101,20 +99,6 @@ def _credentials(fields: dict[str, str]) -> tuple[str, str]:
     if "client_secret" in fields or fields.get("client_id", header[0]) != header[0]:
         raise BadInput("credentials_repeated", "Credentials stand in the header and in the body.")
     return header
-
-
-def _basic() -> tuple[str, str] | None:
-    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        text = base64.b64decode(encoded.strip(), validate=True).decode()
-    except (binascii.Error, ValueError) as error:
-        raise Unauthenticated("client_invalid", "The Basic credentials cannot be read.") from error
-    client_id, separator, secret = text.partition(":")
-    if not separator or len(text) > MAX_FIELD:
-        raise Unauthenticated("client_invalid", "The Basic credentials cannot be read.")
-    return unquote_plus(client_id), unquote_plus(secret)
 
 
 def blueprint(deployment: Deployment) -> Blueprint:

@@ -9,7 +9,7 @@ from flask import Blueprint, Response
 
 from pki import __version__
 from pki.pkix.profiles import Kind
-from web import ocpp_install, ocpp_status, openapi_oauth, openapi_ocpi
+from web import ocpp_install, ocpp_status, openapi_est, openapi_oauth, openapi_ocpi
 from web.answers import JSON, PROBLEM
 from web.openapi_words import OPEN, READ, WRITE, body, good, open_get, parameter, problems
 from web.parsing import DEFAULT_PAGE, MAX_PAGE, MAX_STATION_ID
@@ -233,7 +233,7 @@ _SECURITY: Final[Schema] = {
     "client": {
         "type": "http",
         "scheme": "basic",
-        "description": "client_id and client_secret, for /oauth/token alone.",
+        "description": "client_id and client_secret, for /oauth/token and EST.",
     },
 }
 
@@ -263,6 +263,7 @@ def document(public_url: str) -> Schema:
             **_status(),
             **_operations(),
             **openapi_oauth.paths(),
+            **openapi_est.paths(),
             **openapi_ocpi.paths(),
         },
         "components": {

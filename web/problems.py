@@ -183,13 +183,18 @@ def _form_of(path: str) -> Callable[[Problem, str], Response]:
 
 def answer(error: Exception) -> Response:
     """Answer any exception in the protocol that was spoken; log what is our fault."""
+    return _form_of(request.path)(noted(error), g.request_id)
+
+
+def noted(error: Exception) -> Problem:
+    """Return what may be told of an exception of the current request; log what is our fault."""
     problem = problem_of(error)
     g.code = problem.code
     if problem.code == "internal":
         ERRORS.error("unexpected", exc_info=error, extra={"fields": fields_of_request()})
     elif problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
         ERRORS.log(logging.WARNING, problem.code, extra={"fields": fields_of_request()})
-    return _form_of(request.path)(problem, g.request_id)
+    return problem
 
 
 def register(app: Flask) -> None:
@@ -197,4 +202,13 @@ def register(app: Flask) -> None:
     app.register_error_handler(Exception, answer)
 
 
-__all__ = ["STATUS", "Problem", "answer", "ocpp_form", "own_form", "problem_of", "register"]
+__all__ = [
+    "STATUS",
+    "Problem",
+    "answer",
+    "noted",
+    "ocpp_form",
+    "own_form",
+    "problem_of",
+    "register",
+]

@@ -33,6 +33,11 @@ from pki.settings import FILE_NAME, Mode, Settings
 @click.command("serve")
 @click.option("--host", help="Address to listen on (default 127.0.0.1).")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port (default 8080).")
+@click.option(
+    "--mtls-port",
+    type=click.IntRange(0, 65535),
+    help="Second port, TLS with client certificates, for EST re-enrolment (default: none).",
+)
 @click.option("--workers", type=click.IntRange(1, 64), help="Worker processes (default 2).")
 @click.option("--database-url", help="sqlite:///… or postgresql://… (default: SQLite in home).")
 @click.option("--public-url", help="Address as relying parties reach it; stands in certificates.")
@@ -52,6 +57,7 @@ def serve_command(  # noqa: PLR0913 - one parameter per option
     *,
     host: str | None,
     port: int | None,
+    mtls_port: int | None,
     workers: int | None,
     database_url: str | None,
     public_url: str | None,
@@ -68,6 +74,7 @@ def serve_command(  # noqa: PLR0913 - one parameter per option
         {
             "host": host,
             "port": port,
+            "mtls_port": mtls_port,
             "workers": workers,
             "database_url": database_url,
             "public_url": public_url,
@@ -152,6 +159,7 @@ def _serve_settings(home: HomeOption, given: dict[str, object]) -> tuple[Setting
     host = str(given["host"] or before.host)
     port = given["port"] if isinstance(given["port"], int) else before.port
     workers = given["workers"] if isinstance(given["workers"], int) else before.workers
+    mtls = given["mtls_port"] if isinstance(given["mtls_port"], int) else before.mtls_port
     derived = before.public_url == f"http://{before.host}:{before.port}"
     kept = (before.home / FILE_NAME).exists()
     moved = derived and (host, port) != (before.host, before.port)
@@ -160,6 +168,7 @@ def _serve_settings(home: HomeOption, given: dict[str, object]) -> tuple[Setting
         host=host,
         port=port,
         workers=workers,
+        mtls_port=mtls,
         public_url=f"http://{host}:{port}" if moved and not kept else before.public_url,
     )
     return settings, moved and kept
@@ -198,6 +207,8 @@ def _announce(services: Services, made: list[Issuer]) -> None:
         ("mode", settings.mode.value),
         ("CAs", f"{len(made)} made now" if made else "kept"),
     ]
+    if settings.mtls_port:
+        rows.append(("client certificates", f"https://{settings.host}:{settings.mtls_port}"))
     if settings.demo:
         rows.append(("tokens", settings.home / demo.FILE_NAME))
     Console(soft_wrap=True).print(facts(rows, title="PnC PKI"))

@@ -13,11 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pki import access
-from pki.issue.order import IssueRequest, place
+from pki.issue.order import IssueRequest, newest_issuer, place
 from pki.issue.phases import (
     Order,
     carry_out,
     chain_of,
+    chain_to_root,
     crl_address,
     issuer_chain,
     linted_twin,
@@ -92,9 +93,11 @@ __all__ = [
     "Order",
     "carry_out",
     "chain_of",
+    "chain_to_root",
     "crl_address",
     "issue",
     "linted_twin",
+    "newest_issuer",
     "preview",
     "spki_hash",
     "twin_of",

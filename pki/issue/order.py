@@ -175,6 +175,16 @@ def _issuer(tx: Transaction, request: IssueRequest, suite: Suite) -> tuple[Issue
             )
         return named, profile
     profile = find(request.kind, suite.edition)
+    return newest_issuer(tx, profile, suite), profile
+
+
+def newest_issuer(tx: Transaction, profile: Profile, suite: Suite) -> Issuer:
+    """
+    Return the active issuer that signs new certificates of a profile.
+
+    Raises:
+        NotFound: `issuer_unknown`.
+    """
     fitting = [
         issuer
         for issuer in tx.issuers.all()
@@ -185,10 +195,10 @@ def _issuer(tx: Transaction, request: IssueRequest, suite: Suite) -> tuple[Issue
     if not fitting:
         raise NotFound(
             "issuer_unknown",
-            f"No active issuer for {request.kind.value} certificates with {suite.value} keys.",
+            f"No active issuer for {profile.kind.value} certificates with {suite.value} keys.",
             hint="`pnc issuer list` shows the issuers, `pnc init` makes them.",
         )
-    return max(fitting, key=_preference), profile
+    return max(fitting, key=_preference)
 
 
 def _preference(issuer: Issuer) -> tuple[bool, dt.datetime, int]:

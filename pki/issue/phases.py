@@ -321,3 +321,12 @@ def issuer_chain(tx: Transaction, issuer_id: str) -> tuple[bytes, ...]:
         chain.append(issuer.certificate)
         issuer = tx.issuers.get(issuer.parent_id)
     return tuple(chain)
+
+
+def chain_to_root(tx: Transaction, issuer: Issuer) -> tuple[bytes, ...]:
+    """Return the certificates of a CA and of those above it, its root last, as DER."""
+    chain, above = [issuer.certificate], issuer.parent_id
+    while above is not None and (parent := tx.issuers.get(above)) is not None:
+        chain.append(parent.certificate)
+        above = parent.parent_id
+    return tuple(chain)

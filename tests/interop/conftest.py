@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from tests.interop.field import field
 from tests.web.authority import authority, authority_home, authority_template
+from tests.web.conftest import template
 
-__all__ = ["authority", "authority_home", "authority_template", "field"]
+__all__ = ["authority", "authority_home", "authority_template", "field", "template"]

@@ -23,6 +23,7 @@ NEEDED = {
     "curl": "curl",
     "javac": "openjdk-17-jdk-headless",
     "java": "openjdk-17-jdk-headless",
+    "pki": "strongswan-pki",
 }
 """Program to the Debian package that `.ci/run` installs."""
 STATES = ("good", "revoked", "held", "never_issued")

@@ -12,65 +12,23 @@ import ipaddress
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from pki.enrol.policy import EnrolPolicy, Label, read_label
 from pki.errors import BadInput
 from pki.model import LIMIT_OCPP_21, Budget, TokenPolicy
 from pki.outbound import Network, OutboundPolicy
+from pki.settings.values import (
+    DEFAULT_HOME,
+    FILE_NAME,
+    MIN_PASSPHRASE,
+    Mode,
+    Settings,
+    default_database,
+)
+from pki.settings.writing import to_toml
 from pki.status.policy import StatusPolicy
-
-FILE_NAME: Final = "pnc.toml"
-DEFAULT_HOME: Final = "var"
-MIN_PASSPHRASE: Final = 12
-
-
-class Mode(StrEnum):
-    """`demo` hands out keys and tokens; `production` refuses whatever came from a demo."""
-
-    DEMO = "demo"
-    PRODUCTION = "production"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """
-    One installation.
-
-    Attributes:
-        home: directory of state, keys and logs.
-        public_url: address under which relying parties reach this service; stands in certificates.
-        approvals_required: 0 until two-person control is built; any other value is refused.
-        passphrase_file: passphrase of the key files; required in production mode.
-        keep_decisions: receipts older than that are pruned.
-        budget: how long the answer to an installation may be.
-        base64url_hash_data: iso15118CertificateHashData of OCPP may also come as one deployed
-            station stack writes them: base64url hashes, decimal serial number.
-    """
-
-    home: Path
-    mode: Mode
-    database_url: str
-    public_url: str
-    approvals_required: int
-    passphrase_file: Path | None
-    host: str
-    port: int
-    workers: int
-    status: StatusPolicy = field(default_factory=StatusPolicy)
-    outbound: OutboundPolicy = field(default_factory=OutboundPolicy)
-    keep_decisions: dt.timedelta = dt.timedelta(days=400)
-    budget: Budget = field(default_factory=Budget)
-    base64url_hash_data: bool = False
-    tokens: TokenPolicy = field(default_factory=TokenPolicy)
-
-    @property
-    def demo(self) -> bool:
-        """Tell whether this is a demo installation."""
-        return self.mode is Mode.DEMO
-
 
 _KEYS: Final[Mapping[str, type]] = {
     "mode": str,
@@ -80,6 +38,9 @@ _KEYS: Final[Mapping[str, type]] = {
     "keys.passphrase_file": str,
     "decisions.keep_days": int,
     "ocpp.base64url_hash_data": bool,
+    "est.labels": list,
+    "est.trusted_header": str,
+    "est.trusted_proxies": list,
     "outbound.allowed_networks": list,
     "status.ocsp_hours": int,
     "status.max_age": int,
@@ -98,6 +59,9 @@ _KEYS: Final[Mapping[str, type]] = {
     "serve.host": str,
     "serve.port": int,
     "serve.workers": int,
+    "serve.mtls_port": int,
+    "serve.tls_certificate": str,
+    "serve.tls_key": str,
 }
 _ENVIRONMENT: Final = {
     "PNC_MODE": "mode",
@@ -171,7 +135,7 @@ def _settings(home: Path, values: Mapping[str, object], faults: list[str]) -> Se
     public_url = str(values.get("public_url", f"http://{host}:{port}")).rstrip("/")
     if not _URL.fullmatch(public_url) or len(public_url) > _MAX_URL:
         faults.append(f"public_url is no http(s) address of at most {_MAX_URL} characters")
-    database = str(values.get("database_url", _default_database(home)))
+    database = str(values.get("database_url", default_database(home)))
     if not database.startswith(_DATABASES):
         faults.append("database_url begins with none of " + ", ".join(_DATABASES))
     approvals = _number(values, "approvals.required", 0, 0, 9, faults)
@@ -190,9 +154,13 @@ def _settings(home: Path, values: Mapping[str, object], faults: list[str]) -> Se
         host=host,
         port=port,
         workers=_number(values, "serve.workers", 2, 1, 64, faults),
+        mtls_port=_number(values, "serve.mtls_port", 0, 0, 65535, faults),
+        tls_certificate=_path(values, "serve.tls_certificate"),
+        tls_key=_path(values, "serve.tls_key"),
         status=_status(values, faults),
-        outbound=OutboundPolicy(allowed=_networks(values, faults)),
         budget=_budget(values, faults),
+        outbound=OutboundPolicy(allowed=_networks("outbound.allowed_networks", values, faults)),
+        enrol=_enrol(values, faults),
         keep_decisions=dt.timedelta(
             days=_number(values, "decisions.keep_days", 400, 1, 36_500, faults)
         ),
@@ -215,15 +183,41 @@ def _tokens(values: Mapping[str, object], faults: list[str]) -> TokenPolicy:
     )
 
 
-def _networks(values: Mapping[str, object], faults: list[str]) -> tuple[Network, ...]:
+def _path(values: Mapping[str, object], key: str) -> Path | None:
+    text = values.get(key)
+    return Path(str(text)).expanduser() if text else None
+
+
+def _networks(key: str, values: Mapping[str, object], faults: list[str]) -> tuple[Network, ...]:
     found: list[Network] = []
-    listed = values.get("outbound.allowed_networks", [])
+    listed = values.get(key, [])
     for text in listed if isinstance(listed, list) else []:
         try:
             found.append(ipaddress.ip_network(text))
         except (ValueError, TypeError):
-            faults.append(f"outbound.allowed_networks holds {text!r}, which is no network")
+            faults.append(f"{key} holds {text!r}, which is no network")
     return tuple(found)
+
+
+def _enrol(values: Mapping[str, object], faults: list[str]) -> EnrolPolicy:
+    labels: dict[str, Label] = {}
+    listed = values.get("est.labels", [])
+    for item in listed if isinstance(listed, list) else []:
+        try:
+            name, label = read_label(item)
+        except ValueError as error:
+            faults.append(f"est.labels holds one that {error}")
+        else:
+            labels[name] = label
+    header = values.get("est.trusted_header") or None
+    proxies = _networks("est.trusted_proxies", values, faults)
+    if header is not None and not proxies:
+        faults.append("est.trusted_header needs est.trusted_proxies: whom to believe it")
+    return EnrolPolicy(
+        labels=labels,
+        trusted_header=str(header) if header is not None else None,
+        trusted_proxies=proxies,
+    )
 
 
 def _status(values: Mapping[str, object], faults: list[str]) -> StatusPolicy:
@@ -272,69 +266,4 @@ def _number(  # noqa: PLR0913 - name, default and bounds of one number
     return default
 
 
-def to_toml(settings: Settings) -> str:
-    """Write settings in the form that `load` reads."""
-    lines = [
-        "# Written by `pnc serve`; the environment overrides it.",
-        f"mode = {_quoted(settings.mode.value)}",
-        *_database_line(settings),
-        f"public_url = {_quoted(settings.public_url)}",
-        "",
-        "[approvals]",
-        f"required = {settings.approvals_required}",
-    ]
-    if settings.passphrase_file:
-        lines += ["", "[keys]", f"passphrase_file = {_quoted(str(settings.passphrase_file))}"]
-    lines += [
-        "",
-        "[decisions]",
-        f"keep_days = {settings.keep_decisions.days}",
-        "",
-        "[ocpp]",
-        f"base64url_hash_data = {str(settings.base64url_hash_data).lower()}",
-        "",
-        "[outbound]",
-        f"allowed_networks = [{', '.join(_quoted(str(n)) for n in settings.outbound.allowed)}]",
-        "",
-        "[provisioning]",
-        f"warn_octets = {settings.budget.warning}",
-        f"max_octets = {settings.budget.refusal}",
-        f"max_octets_iso20 = {settings.budget.refusal_iso20}",
-        "",
-        "[status]",
-        f"ocsp_hours = {int(settings.status.validity.total_seconds()) // 3600}",
-        f"max_age = {settings.status.max_age}",
-        f"max_view_age = {int(settings.status.max_view_age)}",
-        f"unissued = {_quoted('revoked' if settings.status.unissued_revoked else 'unknown')}",
-        f"responder_id = {_quoted('name' if settings.status.responder_by_name else 'key')}",
-        f"signer = {_quoted('ca' if settings.status.ca_signs else 'delegated')}",
-        f"crl_hours = {int(settings.status.crl_validity.total_seconds()) // 3600}",
-        f"responder_renewal_days = {settings.status.responder_renewal.days}",
-        "",
-        "[tokens]",
-        f"audiences = [{', '.join(_quoted(name) for name in settings.tokens.audiences)}]",
-        f"lifetime_minutes = {int(settings.tokens.lifetime.total_seconds()) // 60}",
-        f"key_days = {settings.tokens.key_life.days}",
-        "",
-        "[serve]",
-        f"host = {_quoted(settings.host)}",
-        f"port = {settings.port}",
-        f"workers = {settings.workers}",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _database_line(settings: Settings) -> list[str]:
-    """Write no address that the home itself implies: a copied home is to use its own database."""
-    if settings.database_url == _default_database(settings.home):
-        return []
-    return [f"database_url = {_quoted(settings.database_url)}"]
-
-
-def _default_database(home: Path) -> str:
-    return f"sqlite:///{home / 'pnc.db'}"
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+__all__ = ["DEFAULT_HOME", "FILE_NAME", "MIN_PASSPHRASE", "Mode", "Settings", "load", "to_toml"]

@@ -1,0 +1,90 @@
+"""Settings as a file."""
+
+from __future__ import annotations
+
+from pki.enrol.policy import label_toml
+from pki.outbound import Network
+from pki.settings.values import Settings, default_database
+
+
+def to_toml(settings: Settings) -> str:
+    """Write settings in the form that `load` reads."""
+    lines = [
+        "# Written by `pnc serve`; the environment overrides it.",
+        f"mode = {_quoted(settings.mode.value)}",
+        *_database_line(settings),
+        f"public_url = {_quoted(settings.public_url)}",
+        "",
+        "[approvals]",
+        f"required = {settings.approvals_required}",
+    ]
+    if settings.passphrase_file:
+        lines += ["", "[keys]", f"passphrase_file = {_quoted(str(settings.passphrase_file))}"]
+    lines += [
+        "",
+        "[decisions]",
+        f"keep_days = {settings.keep_decisions.days}",
+        "",
+        "[ocpp]",
+        f"base64url_hash_data = {str(settings.base64url_hash_data).lower()}",
+        "",
+        *_est_lines(settings),
+        "[outbound]",
+        f"allowed_networks = {_listed(settings.outbound.allowed)}",
+        "",
+        "[provisioning]",
+        f"warn_octets = {settings.budget.warning}",
+        f"max_octets = {settings.budget.refusal}",
+        f"max_octets_iso20 = {settings.budget.refusal_iso20}",
+        "",
+        "[status]",
+        f"ocsp_hours = {int(settings.status.validity.total_seconds()) // 3600}",
+        f"max_age = {settings.status.max_age}",
+        f"max_view_age = {int(settings.status.max_view_age)}",
+        f"unissued = {_quoted('revoked' if settings.status.unissued_revoked else 'unknown')}",
+        f"responder_id = {_quoted('name' if settings.status.responder_by_name else 'key')}",
+        f"signer = {_quoted('ca' if settings.status.ca_signs else 'delegated')}",
+        f"crl_hours = {int(settings.status.crl_validity.total_seconds()) // 3600}",
+        f"responder_renewal_days = {settings.status.responder_renewal.days}",
+        "",
+        "[tokens]",
+        f"audiences = [{', '.join(_quoted(name) for name in settings.tokens.audiences)}]",
+        f"lifetime_minutes = {int(settings.tokens.lifetime.total_seconds()) // 60}",
+        f"key_days = {settings.tokens.key_life.days}",
+        "",
+        "[serve]",
+        f"host = {_quoted(settings.host)}",
+        f"port = {settings.port}",
+        f"workers = {settings.workers}",
+        f"mtls_port = {settings.mtls_port}",
+        f"tls_certificate = {_quoted(str(settings.tls_certificate or ''))}",
+        f"tls_key = {_quoted(str(settings.tls_key or ''))}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _database_line(settings: Settings) -> list[str]:
+    """Write no address that the home itself implies: a copied home is to use its own database."""
+    if settings.database_url == default_database(settings.home):
+        return []
+    return [f"database_url = {_quoted(settings.database_url)}"]
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _listed(networks: tuple[Network, ...]) -> str:
+    return "[" + ", ".join(_quoted(str(network)) for network in networks) + "]"
+
+
+def _est_lines(settings: Settings) -> list[str]:
+    policy = settings.enrol
+    return [
+        "[est]",
+        f"labels = [{', '.join(label_toml(n, v) for n, v in policy.labels.items())}]",
+        f"trusted_header = {_quoted(policy.trusted_header or '')}",
+        f"trusted_proxies = {_listed(policy.trusted_proxies)}",
+        "",
+    ]

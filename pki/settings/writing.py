@@ -5,6 +5,7 @@ from __future__ import annotations
 from pki.enrol.policy import label_toml
 from pki.outbound import Network
 from pki.settings.values import Settings, default_database
+from pki.status.policy import StatusPolicy
 
 
 def to_toml(settings: Settings) -> str:
@@ -37,16 +38,7 @@ def to_toml(settings: Settings) -> str:
         f"max_octets = {settings.budget.refusal}",
         f"max_octets_iso20 = {settings.budget.refusal_iso20}",
         "",
-        "[status]",
-        f"ocsp_hours = {int(settings.status.validity.total_seconds()) // 3600}",
-        f"max_age = {settings.status.max_age}",
-        f"max_view_age = {int(settings.status.max_view_age)}",
-        f"unissued = {_quoted('revoked' if settings.status.unissued_revoked else 'unknown')}",
-        f"responder_id = {_quoted('name' if settings.status.responder_by_name else 'key')}",
-        f"signer = {_quoted('ca' if settings.status.ca_signs else 'delegated')}",
-        f"crl_hours = {int(settings.status.crl_validity.total_seconds()) // 3600}",
-        f"responder_renewal_days = {settings.status.responder_renewal.days}",
-        "",
+        *_status_lines(settings.status),
         "[tokens]",
         f"audiences = [{', '.join(_quoted(name) for name in settings.tokens.audiences)}]",
         f"lifetime_minutes = {int(settings.tokens.lifetime.total_seconds()) // 60}",
@@ -86,5 +78,20 @@ def _est_lines(settings: Settings) -> list[str]:
         f"labels = [{', '.join(label_toml(n, v) for n, v in policy.labels.items())}]",
         f"trusted_header = {_quoted(policy.trusted_header or '')}",
         f"trusted_proxies = {_listed(policy.trusted_proxies)}",
+        "",
+    ]
+
+
+def _status_lines(policy: StatusPolicy) -> list[str]:
+    return [
+        "[status]",
+        f"ocsp_hours = {int(policy.validity.total_seconds()) // 3600}",
+        f"max_age = {policy.max_age}",
+        f"max_view_age = {int(policy.max_view_age)}",
+        f"unissued = {_quoted('revoked' if policy.unissued_revoked else 'unknown')}",
+        f"responder_id = {_quoted('name' if policy.responder_by_name else 'key')}",
+        f"signer = {_quoted('ca' if policy.ca_signs else 'delegated')}",
+        f"crl_hours = {int(policy.crl_validity.total_seconds()) // 3600}",
+        f"responder_renewal_days = {policy.responder_renewal.days}",
         "",
     ]

@@ -27,7 +27,7 @@ from pki.model import ContractCheck, Decision
 from pki.pkix import pem
 from pki.pkix.certificate import Certificate
 from pki.trust import anchor_certificate
-from pki.validate import EvidenceFiles, find, replay, validate, without_store
+from pki.validate import EvidenceFiles, find, outcomes, replay, validate, without_store
 from pki.validate.presented import MAX_PRESENTED
 from pki.validate.render import to_json
 
@@ -172,6 +172,16 @@ def decision_replay(home: HomeOption, *, decision_id: str, as_json: bool) -> Non
         click.echo("The same verdict." if found.same else "ANOTHER VERDICT than was recorded.")
     if not found.same:
         raise SystemExit(1)
+
+
+@decision_group.command("outcomes")
+@json_option
+@with_errors
+def decision_outcomes(*, as_json: bool) -> None:
+    """Show how OCPP, ISO 15118-2 and ISO 15118-20 are told each fault."""
+    names = ("fault", "certificateStatus", "tokenStatus", "iso15118_2", "iso15118_20", "meaning")
+    body = {"outcomes": [dict(zip(names, row, strict=True)) for row in outcomes.rows()]}
+    emit(body, as_json=as_json, table=lambda: listing(outcomes.COLUMNS, outcomes.rows()))
 
 
 def _table(body: Json) -> object:

@@ -24,6 +24,7 @@ from pki.validate.case import Case, edition_of, make_case, path_status
 from pki.validate.outcomes import OUTCOMES
 from pki.validate.presented import Presented
 from pki.validate.questions import (
+    CHAIN_NOT_ASKED,
     CHAIN_QUESTIONS,
     CONTRACT_QUESTIONS,
     Answer,
@@ -47,10 +48,10 @@ def decide(  # noqa: PLR0913 - the signature that the architecture fixes
     """Answer whether this contract may be used here and now, and why."""
     case = make_case(chain, check, evidence, trust, policy, now)
     with_chain = check.chain is not None or check.unreadable is not None or bool(check.hash_data)
-    questions = (*CHAIN_QUESTIONS, *CONTRACT_QUESTIONS) if with_chain else CONTRACT_QUESTIONS
+    about_chain = CHAIN_QUESTIONS if with_chain else CHAIN_NOT_ASKED
     checks: list[Check] = []
     refusal: No | None = None
-    for name, clause, ask in questions:
+    for name, clause, ask in (*about_chain, *CONTRACT_QUESTIONS):
         answer = ask(case)
         checks.extend(_checks(name, clause, answer))
         if isinstance(answer, No):

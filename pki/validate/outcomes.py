@@ -100,3 +100,28 @@ ACCEPTED: Final = Outcome("Accepted", "Accepted", _OK, _OK, "The contract is goo
 EXPIRES_SOON: Final = Outcome(
     "Accepted", "Accepted", _SOON, _SOON, "The contract is good, its certificate expires soon"
 )
+
+COLUMNS: Final = (
+    "Fault",
+    "OCPP certificateStatus",
+    "OCPP idTokenInfo",
+    "ISO 15118-2",
+    "ISO 15118-20",
+    "Meaning",
+)
+
+
+def rows() -> list[tuple[str, ...]]:
+    """Return the table in the order of `COLUMNS`: both acceptances, then every fault."""
+    named = {"": ACCEPTED, "(expires soon)": EXPIRES_SOON}
+    named |= {fault.value: outcome for fault, outcome in OUTCOMES.items()}
+    return [
+        (name, o.certificate_status, o.token_status, o.iso2, o.iso20, o.meaning)
+        for name, o in named.items()
+    ]
+
+
+def markdown() -> str:
+    """Return the table as `OUTCOMES.md` beside this module holds it."""
+    lines = [COLUMNS, ("---",) * len(COLUMNS), *rows()]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

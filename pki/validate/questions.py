@@ -236,6 +236,10 @@ CHAIN_QUESTIONS: Final[tuple[Question, ...]] = (
     ("not_yet_valid", "[V2G2-824]; [V2G20-2213]", _begun),
     ("expired", "OCPP 2.0.1 C07.FR.15; [V2G20-2212]", _unexpired),
 )
+CHAIN_NOT_ASKED: Final[tuple[Question, ...]] = tuple(
+    (name, clause, lambda _: NotAsked(_NO_CHAIN)) for name, clause, _ in CHAIN_QUESTIONS
+)
+"""For a token alone: each question keeps its place, and says why it was not asked."""
 CONTRACT_QUESTIONS: Final[tuple[Question, ...]] = (
     ("emaid", "[V2G2-108]; OCPP 2.0.1 C07.FR.01", _emaid),
     ("revoked", "OCPP 2.0.1 C07.FR.05; [V2G20-2214]", _unrevoked),

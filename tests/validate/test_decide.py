@@ -358,6 +358,26 @@ def test_emaid_ambiguous_for_a_plain_token() -> None:
     assert not verdict.with_chain
 
 
+def test_a_token_alone_keeps_every_question_in_its_place() -> None:
+    contract = _contract()
+    check = ContractCheck(token=EMAID)
+    verdict = decide(
+        read(check),
+        check,
+        Evidence(read_at=NOW, contract=ContractEvidence(contract=contract, account=ACCOUNT)),
+        Trust(version=1, anchors=()),
+        DecisionPolicy(),
+        NOW,
+    )
+    assert isinstance(verdict, Accepted)
+    with_chain = Scene().decide()
+    assert isinstance(with_chain, Accepted)
+    questions = [c.question for c in verdict.checks if c.answer != "note"]
+    assert questions == [c.question for c in with_chain.checks if c.answer != "note"]
+    not_asked = {c.question for c in verdict.checks if c.answer == "not_asked"}
+    assert not_asked == {*questions} - {"emaid", "contract", "account"}
+
+
 # --- status ----------------------------------------------------------------------------------
 
 

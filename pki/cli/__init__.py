@@ -16,6 +16,8 @@ from pki.cli import (
     jobs,
     partners,
     people,
+    pools,
+    provision,
     serve,
     tokens,
     trust,
@@ -53,6 +55,8 @@ for _module in (
     trust,
     partners,
     people,
+    pools,
+    provision,
     tokens,
     webhooks,
 ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pki.enrol.policy import label_toml
+from pki.model import Budget
 from pki.outbound import Network
 from pki.settings.values import Settings, default_database
 from pki.status.policy import StatusPolicy
@@ -33,11 +34,7 @@ def to_toml(settings: Settings) -> str:
         "[outbound]",
         f"allowed_networks = {_listed(settings.outbound.allowed)}",
         "",
-        "[provisioning]",
-        f"warn_octets = {settings.budget.warning}",
-        f"max_octets = {settings.budget.refusal}",
-        f"max_octets_iso20 = {settings.budget.refusal_iso20}",
-        "",
+        *_budget_lines(settings.budget),
         *_status_lines(settings.status),
         "[tokens]",
         f"audiences = [{', '.join(_quoted(name) for name in settings.tokens.audiences)}]",
@@ -78,6 +75,16 @@ def _est_lines(settings: Settings) -> list[str]:
         f"labels = [{', '.join(label_toml(n, v) for n, v in policy.labels.items())}]",
         f"trusted_header = {_quoted(policy.trusted_header or '')}",
         f"trusted_proxies = {_listed(policy.trusted_proxies)}",
+        "",
+    ]
+
+
+def _budget_lines(budget: Budget) -> list[str]:
+    return [
+        "[provisioning]",
+        f"warn_octets = {budget.warning}",
+        f"max_octets = {budget.refusal}",
+        f"max_octets_iso20 = {budget.refusal_iso20}",
         "",
     ]
 

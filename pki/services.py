@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from pki import foreign, tokens, validate
 from pki.authorize import Roaming
 from pki.beacon import Beacon
 from pki.clock import Clock, SystemClock
+from pki.desk import Desk
 from pki.directory import Follower
 from pki.errors import Unavailable
 from pki.events import delivery
@@ -105,6 +106,7 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
         tokens=settings.tokens,
     )
     view = View(deployment, beacon, settings.status)
+    deployment = replace(deployment, desk=Desk(database, view))
     directory = Follower(database, view)
     hook = WebHook(directory.now, settings.outbound)
     return Services(

@@ -40,6 +40,7 @@ VERBS: dict[str, set[str]] = {
     "realtime": {"directory", "outbound"},
     "authorize": {"access", "agreements", "directory", "realtime", "route", "validate"},
     "beacon": set(),
+    "desk": set(),
     "outbound": set(),
     "foreign": {"access", "audit", "outbound", "trust"},
     "partners": {"access", "audit", "jobs", "outbound"},

@@ -7,12 +7,13 @@ A transaction is one consistent read, or one all-or-nothing write. Every method 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pki.clock import Clock
-from pki.model import Budget, TokenPolicy
+from pki.model import Budget, Change, DecisionRecord, SeenCertificate, TokenPolicy
 from pki.pkix.suites import PublicKey, Suite
 from pki.ports.aggregates import (
     AuditLog,
@@ -36,6 +37,8 @@ from pki.ports.status import (
     Leases,
     StatusStore,
 )
+
+Shared = TypeVar("Shared")
 
 
 class Transaction(Protocol):
@@ -131,6 +134,21 @@ class Keys(Protocol):
         """Return a kept key's signer. Raises Unavailable (`key_missing`, `key_unavailable`)."""
 
 
+class Desk(Protocol):
+    """What a process that decides again and again keeps between decisions."""
+
+    def keep(self, record: DecisionRecord, seen: Sequence[SeenCertificate]) -> None:
+        """Store a receipt with those of others; durable at the return. Raises Unavailable."""
+
+    def shared(
+        self,
+        tx: Transaction,
+        read: Callable[[Transaction], Shared],
+        concerns: Callable[[Shared, Change], bool],
+    ) -> Shared:
+        """Return what `read` reads, remembered until a change concerns it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """
@@ -141,6 +159,7 @@ class Deployment:
         demo: demo mode: private keys may be handed out and demo keys used.
         budget: how long the answer to an installation may be.
         tokens: what access tokens say and how long.
+        desk: None where one decision is made and no more.
     """
 
     store: Store
@@ -151,6 +170,7 @@ class Deployment:
     demo: bool
     budget: Budget = field(default_factory=Budget)
     tokens: TokenPolicy = field(default_factory=TokenPolicy)
+    desk: Desk | None = None
 
 
 __all__ = [
@@ -162,6 +182,7 @@ __all__ = [
     "Credentials",
     "Decisions",
     "Deployment",
+    "Desk",
     "EvidenceStore",
     "Intents",
     "Issuers",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 from pki.ids import Edition, Emaid, Fingerprint, ProviderId, SerialNumber
@@ -240,6 +240,9 @@ class Decisions(Protocol):
     """Receipts."""
 
     def add(self, record: DecisionRecord) -> None: ...
+
+    def add_many(self, records: Sequence[DecisionRecord]) -> None:
+        """Store receipts by one statement; none is kept if one of them cannot be."""
 
     def get(self, decision_id: str) -> DecisionRecord | None: ...
 

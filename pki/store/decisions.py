@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from pki.errors import Conflict
 from pki.model import DecisionRecord
 from pki.store.schema import decisions
-from pki.store.session import Session, Upsert
+from pki.store.session import Parameters, Session, Upsert
 
 _ADD: Final = Upsert.new(decisions)
+_ADD_ALL: Final = insert(decisions)
 _GET: Final = select(decisions).where(decisions.c.decision_id == bindparam("decision_id"))
 
 _PRUNE: Final = delete(decisions).where(
@@ -22,6 +24,18 @@ _PRUNE: Final = delete(decisions).where(
         .limit(bindparam("most"))
     )
 )
+
+
+def _row(record: DecisionRecord) -> Parameters:
+    return {
+        "decision_id": record.decision_id,
+        "decided_at": record.decided_at,
+        "accepted": record.accepted,
+        "fault": record.fault,
+        "emaid": record.emaid,
+        "asked_by": record.asked_by,
+        "record": record.record,
+    }
 
 
 class DecisionRows:
@@ -34,17 +48,12 @@ class DecisionRows:
 
     def add(self, record: DecisionRecord) -> None:
         """Store a receipt. Raises Conflict (`decision_exists`)."""
-        row = {
-            "decision_id": record.decision_id,
-            "decided_at": record.decided_at,
-            "accepted": record.accepted,
-            "fault": record.fault,
-            "emaid": record.emaid,
-            "asked_by": record.asked_by,
-            "record": record.record,
-        }
-        if not self._session.put(_ADD, row):
+        if not self._session.put(_ADD, _row(record)):
             raise Conflict("decision_exists", "There is a decision of this id already.")
+
+    def add_many(self, records: Sequence[DecisionRecord]) -> None:
+        """Store receipts by one statement; none is kept if one of them cannot be."""
+        self._session.put_many(_ADD_ALL, list(map(_row, records)))
 
     def prune(self, before: dt.datetime, limit: int) -> int:
         """Forget at most `limit` receipts older than `before`; return how many."""

@@ -89,6 +89,15 @@ class Session:
             raise self.spoil(translate(error)) from error
         return result.rowcount
 
+    def put_many(self, statement: Executable, rows: Sequence[Parameters]) -> None:
+        """Run an INSERT for many rows at once."""
+        if not self.writable:
+            raise TypeError("a read transaction was asked to write")
+        try:
+            self._connection.execute(statement, list(rows))
+        except SQLAlchemyError as error:
+            raise self.spoil(translate(error)) from error
+
     def put(self, upsert: Upsert, parameters: Parameters) -> bool:
         """Run an upsert; tell whether a row was written."""
         return self.change(upsert.sqlite if self._sqlite else upsert.postgresql, parameters) > 0

@@ -16,6 +16,7 @@ from pki.model import (
     ContractEvidence,
     Decision,
     DecisionPolicy,
+    DecisionRecord,
     Domain,
     Evidence,
     Principal,
@@ -84,7 +85,7 @@ def validate(  # noqa: PLR0913 - who, what, and the two ways to ask otherwise
     access.require(principal, action)
     now = at or deployment.clock.now()
     with deployment.store.read() as tx:
-        chain, evidence, trust, policy = gather(tx, check, now)
+        chain, evidence, trust, policy = gather(tx, check, now, deployment.desk)
     if anchors:
         trust, policy = _given(anchors, trust), _not_asked(policy)
     told = statuses(files, chain, trust, now)
@@ -92,16 +93,24 @@ def validate(  # noqa: PLR0913 - who, what, and the two ways to ask otherwise
     verdict = decide(chain, check, evidence, trust, policy, now)
     _require_own(principal, verdict)
     decision = Decision(decision_id=secrets.token_hex(12), decided_at=now, verdict=verdict)
-    told_further = further(decision, evidence.contract) if further else None
-    with deployment.store.write() as tx:
-        tx.decisions.add(
-            receipts.write(principal, check, chain, evidence, trust, policy, decision, told_further)
-        )
-        path = {status.fingerprint for status in verdict.path}
-        for seen in _foreign(chain, evidence, trust, now):
-            if seen.fingerprint in path:  # what no anchor vouches for is not remembered
-                tx.evidence.see(seen)
+    more = further(decision, evidence.contract) if further else None
+    record = receipts.write(principal, check, chain, evidence, trust, policy, decision, more)
+    path = {status.fingerprint for status in verdict.path}
+    # what no anchor vouches for is not remembered
+    seen = [c for c in _foreign(chain, evidence, trust, now) if c.fingerprint in path]
+    _keep(deployment, record, seen)
     return decision
+
+
+def _keep(deployment: Deployment, record: DecisionRecord, seen: list[SeenCertificate]) -> None:
+    """Store a receipt, and foreign certificates whose status is asked ahead from now on."""
+    if deployment.desk is not None:
+        deployment.desk.keep(record, seen)
+        return
+    with deployment.store.write() as tx:
+        tx.decisions.add(record)
+        for certificate in seen:
+            tx.evidence.see(certificate)
 
 
 def without_store(

@@ -10,6 +10,8 @@ from functools import lru_cache
 from pki.ids import Fingerprint, SerialNumber
 from pki.model import (
     Anchor,
+    Change,
+    ChangeKind,
     DecisionPolicy,
     Domain,
     Issuer,
@@ -45,6 +47,17 @@ class Frame:
     certificates: frozenset[tuple[str, SerialNumber]]
     asked_responders: frozenset[bytes]
     evidence_issuers: frozenset[bytes]
+
+
+def concerned(frame: Frame, change: Change) -> bool:
+    """Tell whether a change makes a frame wrong."""
+    match change.kind:
+        case ChangeKind.REVOKED | ChangeKind.RELEASED:
+            return (change.issuer_id, change.serial) in frame.certificates
+        case ChangeKind.CONTRACT | ChangeKind.CLIENTS | ChangeKind.ROAMING:
+            return False  # read for each decision
+        case _:
+            return True
 
 
 def read_frame(tx: Transaction) -> Frame:

@@ -26,9 +26,9 @@ from pki.model import (
 )
 from pki.pkix.certificate import Certificate
 from pki.pkix.hashes import identity, issuer_hashes
-from pki.ports import Transaction
+from pki.ports import Desk, Transaction
 from pki.validate import presented
-from pki.validate.frame import Frame, read_frame
+from pki.validate.frame import Frame, concerned, read_frame
 from pki.validate.presented import Presented
 from pki.validate.profile import emaid_of
 
@@ -42,10 +42,10 @@ class Gathered:
 
 
 def gather(
-    tx: Transaction, check: ContractCheck, now: dt.datetime
+    tx: Transaction, check: ContractCheck, now: dt.datetime, desk: Desk | None = None
 ) -> tuple[Presented, Evidence, Trust, DecisionPolicy]:
-    """Read, within one transaction, what the store says about a check."""
-    frame = read_frame(tx)
+    """Read, within one transaction, what the store says about a check; the desk knows some."""
+    frame = desk.shared(tx, read_frame, concerned) if desk else read_frame(tx)
     (found,) = gather_many(tx, frame, [check], now)
     return found.chain, found.evidence, frame.trust, frame.policy
 

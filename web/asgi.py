@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
 from pki import services, settings
+from pki.clock import SystemClock
 from pki.errors import PkiError
 from pki.services import Services
 from web import bridge, hot_routes, logs, parsing
 from web.app import create_app
 from web.bridge import Scope
-from web.hot import HotRequest, HotResponse
+from web.hot import HotRequest, HotResponse, date
 from web.hot_heads import Heads
 from web.hot_routes import Route
 from web.hot_watch import HotWatch
@@ -192,6 +193,7 @@ def _opened(path: Path) -> tuple[BinaryIO, int]:
 
 def _start(status: int, headers: Iterable[tuple[str, str]]) -> Message:
     pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    pairs.append((b"date", date(SystemClock().now())))
     return {"type": "http.response.start", "status": status, "headers": pairs}
 
 

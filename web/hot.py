@@ -7,8 +7,11 @@ the same one.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import format_datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -49,3 +52,14 @@ class HotResponse:
 def lines(headers: Mapping[str, str]) -> bytes:
     """Return header fields as they are sent."""
     return "".join([f"{name}: {value}\r\n" for name, value in headers.items()]).encode("latin-1")
+
+
+@lru_cache(maxsize=4)
+def date(now: dt.datetime) -> bytes:
+    """
+    Return the value of `Date` for an answer that begins now, in whole seconds.
+
+    Whoever serves writes it himself, when the answer is ready: uvicorn's own date is up to a second
+    old, and so earlier than the `Last-Modified` of what was signed since (RFC 9110 8.8.2.1).
+    """
+    return format_datetime(now, usegmt=True).encode()

@@ -17,10 +17,11 @@ from typing import Final
 from pki.status import Reply
 from web import hot_routes
 from web.app import HEADERS
-from web.hot import HotRequest, lines
+from web.hot import HotRequest, date, lines
 from web.hot_watch import HotWatch
 from web.status import StatusPages
 
+_OPENING: Final = b"HTTP/1.1 200 OK\r\n"
 END: Final = b"\r\n\r\n"
 """Stands behind a head and belongs to it."""
 
@@ -78,13 +79,8 @@ class Heads:
             method=request.method, raw_path=request.raw_path, length=len(request.body), der=der
         )
 
-    def answer(self, head: Head, body: bytes, opening: bytes) -> bytes | None:
-        """
-        Return what `Application.quick` would have written, or None.
-
-        Args:
-            opening: status line of 200 and the fields of the server.
-        """
+    def answer(self, head: Head, body: bytes) -> bytes | None:
+        """Return the octets of what `Application.quick` would have answered, or None."""
         now = self._pages.deployment.clock.now()
         reply = self._pages.answers.in_memory(head.der or body, now)
         if reply is None:
@@ -92,7 +88,7 @@ class Heads:
         fields = self._fields_of(head, reply, now)
         identifier = self._watch.seen(head.method, head.raw_path, HTTPStatus.OK, hot_routes.OCSP)
         size = b"\r\ncontent-length: %d\r\n\r\n" % len(reply.der)
-        parts = (opening, fields, b"X-Request-Id: ", identifier.encode(), size, reply.der)
+        parts = (_OPENING, fields, b"X-Request-Id: ", identifier.encode(), size, reply.der)
         return b"".join(parts)
 
     def _fields_of(self, head: Head, reply: Reply, now: dt.datetime) -> bytes:
@@ -103,6 +99,8 @@ class Heads:
         key = b"" if head.method == "POST" or reply.next_update is None else reply.der
         found = self._fields.get(key)
         if found is None:
-            found = lines(HEADERS | self._pages.headers_of(head.method, reply, now))
+            found = b"date: %b\r\n" % date(now) + lines(
+                HEADERS | self._pages.headers_of(head.method, reply, now)
+            )
             self._fields[key] = found
         return found

@@ -27,6 +27,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # it ships no types
         "access_log": False,
         "proxy_headers": False,  # `web.ops` judges a peer by what it is, not by what it says
         "server_header": False,
+        "date_header": False,  # `web.hot.date` is written by whoever answers
         "limit_concurrency": MAX_CONNECTIONS,
         "timeout_graceful_shutdown": GRACEFUL_SECONDS,
     }

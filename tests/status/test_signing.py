@@ -26,7 +26,7 @@ from pki.sign import sign_answer
 from pki.status import Answers, StatusPolicy, tally
 from tests.homes import ADMIN
 from tests.status import hosts
-from tests.status.hosts import GOOD, LEAF_ISSUER, REVOKED, MovableClock
+from tests.status.hosts import GOOD, LEAF_ISSUER, REVOKED, UNKNOWN, MovableClock
 from tests.web import asking
 
 NONCE = bytes(range(16))
@@ -113,6 +113,23 @@ def test_the_warning_that_ca_keys_are_exposed_is_shown_in_production(tmp_path: P
         'mode = "production"\n[keys]\npassphrase_file = "x"\n[status]\nsigner = "ca"\n', "utf-8"
     )
     assert any("status.signer" in warning for warning in build(load({}, tmp_path)).warnings)
+
+
+def test_no_key_of_a_ca_is_needed_to_answer(small: Services) -> None:
+    """Only delegated signers' keys lie on this host; even a revocation needs no other."""
+    records = [hosts.issued(small) for _ in range(2)]
+    for file in (small.settings.home / "keys").glob("*.pem"):
+        if not file.name.startswith("ocsp."):
+            file.unlink()
+    with hosts.same_host(small) as other:
+        revoke(other.deployment, ADMIN, records[1].fingerprint.value, Reason.KEY_COMPROMISE)
+        for nonce in (b"", NONCE):
+            asked = [hosts.ask(other, record, nonce=nonce) for record in records]
+            assert asked == [GOOD, REVOKED]
+            unissued = hosts.request_about(hosts.issuer_of(other), 77, nonce=nonce)
+            assert hosts.answer_to(other, unissued) == UNKNOWN
+        with pytest.raises(Unavailable):
+            other.deployment.keys.signer(hosts.issuer_of(other).key_label)
 
 
 # --- quick, or not -------------------------------------------------------------------------------

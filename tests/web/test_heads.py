@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,11 @@ from hypothesis import strategies as st
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from pki.services import Services
+from tests.status import hosts
 from tests.web import asking
 from tests.web.authority import Authority
-from tests.web.live import Ask
+from tests.web.live import Ask, serving_here
 from tests.web.worker_running import Running, posted, running_on
 from web import hot_heads
 from web.app import create_app
@@ -27,7 +31,7 @@ from web.hot import HotRequest
 from web.worker import Worker
 from web.worker_protocol import Protocol
 
-PASSING = re.compile(rb"(?i)x-request-id: [0-9a-f]+\r\n")
+PASSING = re.compile(rb"(?i)(?:x-request-id: [0-9a-f]+|date: [^\r]+)\r\n")
 
 
 @dataclass
@@ -216,3 +220,16 @@ def taught_app(running: Running) -> Application:
     assert known(app, running.quick)
     assert known(app, running.posted)
     return app
+
+
+def test_nothing_was_modified_after_the_date_of_its_answer(small: Services) -> None:
+    """RFC 9110 8.8.2.1; a date that is renewed once a second would lag behind."""
+    until = time.monotonic() + 1.2
+    with serving_here(Application(small)) as live:
+        while time.monotonic() < until:
+            record = hosts.issued(small)
+            der = hosts.request_about(hosts.issuer_of(small), record.serial.as_int)
+            for _ in range(4):  # signed, from memory, behind a known head
+                headers = live.ask(Ask(target=f"/ocsp/{asking.in_path(der)}"))[1]
+                modified = parsedate_to_datetime(headers["last-modified"])
+                assert modified <= parsedate_to_datetime(headers["date"])

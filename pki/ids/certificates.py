@@ -75,6 +75,10 @@ class SerialNumber(Value):
 class Fingerprint(Value):
     """The SHA-256 of a certificate's DER: 64 lower-case hexadecimal digits."""
 
+    def __hash__(self) -> int:
+        """Hash the text, whose hash Python keeps: a decision looks up many."""
+        return hash(self.value)
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read the digits, with or without colons. Raises BadInput (`invalid_fingerprint`)."""

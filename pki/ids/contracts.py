@@ -55,7 +55,7 @@ class Emaid:
         if edition is Edition.ISO20:
             key, verdict = key + last.upper(), CheckDigit.NOT_JUDGED
         else:
-            verdict = _judge(last.upper(), check_character(key))
+            verdict = _judge(last.upper(), check_character(key)) if last else CheckDigit.ABSENT
         return cls(edition=edition, key=key, presented=text, check_digit=verdict)
 
     @property

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pki.ids import Fingerprint
@@ -56,11 +57,26 @@ class Trust:
     Attributes:
         version: grows by one with every change of anchors or policies.
         pool: certificates of our own CAs, to complete and to recognise paths.
+        identity: SHA-256 over all of that: two with the same one trust the same.
     """
 
     version: int
     anchors: tuple[TrustAnchor, ...]
     pool: tuple[OwnIssuer, ...] = ()
+    identity: bytes = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make the identity."""
+        told = [str(self.version)]
+        for anchor in self.anchors:
+            told += (anchor.certificate.fingerprint.value, *sorted(anchor.domains), "")
+        for own in self.pool:
+            told += (own.issuer_id, own.kind, own.certificate.fingerprint.value, "")
+        object.__setattr__(self, "identity", hashlib.sha256("\n".join(told).encode()).digest())
+
+    def __hash__(self) -> int:
+        """Hash the identity; hashing every certificate anew would take longer than a decision."""
+        return hash(self.identity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

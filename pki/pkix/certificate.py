@@ -30,6 +30,9 @@ _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 NormalName = tuple[frozenset[tuple[str, str]], ...]
 
+Extensions = x509.Extensions
+"""Inside `Certificate`, `x509` is one of its fields."""
+
 _KEY_USAGES: Final = (
     "digital_signature",
     "content_commitment",
@@ -50,6 +53,14 @@ class BasicConstraints:
     critical: bool
 
 
+@dataclass(slots=True)
+class Later:
+    """Parts of a certificate that cost more than the rest and are not always asked for."""
+
+    public_key: object = None
+    extensions: x509.Extensions | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
     """
@@ -62,7 +73,9 @@ class Certificate:
         key_id, authority_key_id: octets as they stand, never recomputed (issuers choose their own).
         not_before: the year 0 is read as the first moment of the year 1.
         deviations: what was read although the encoding is wrong.
-        extensions: all of them, also where `x509.extensions` cannot read the deviation.
+        extension_oids: in their order.
+        tbs, signature: what was signed, and the signature's octets.
+        shape: what certificates that look alike share (`pki.pkix.leaves`), or None.
     """
 
     der: bytes
@@ -79,7 +92,6 @@ class Certificate:
     not_before: dt.datetime = field(compare=False)
     not_after: dt.datetime = field(compare=False)
     spki: bytes = field(compare=False)
-    public_key: object = field(compare=False)
     suite: Suite | None = field(compare=False)
     named_curve: bool = field(compare=False)
     signature_oid: str = field(compare=False)
@@ -89,9 +101,33 @@ class Certificate:
     extended_key_usage: tuple[str, ...] | None = field(compare=False)
     key_id: bytes | None = field(compare=False)
     authority_key_id: bytes | None = field(compare=False)
+    extension_oids: tuple[str, ...] = field(compare=False)
     deviations: tuple[str, ...] = field(compare=False)
-    extensions: x509.Extensions = field(compare=False, repr=False)
+    tbs: bytes = field(compare=False, repr=False)
+    signature: bytes = field(compare=False, repr=False)
     x509: x509.Certificate = field(compare=False, repr=False)
+    later: Later = field(compare=False, repr=False)
+    shape: object = field(default=None, compare=False, repr=False)
+
+    def __hash__(self) -> int:
+        """Hash the octets, whose hash Python keeps."""
+        return hash(self.der)
+
+    @property
+    def public_key(self) -> object:
+        """The key, read once."""
+        held = self.later
+        if held.public_key is None:
+            held.public_key = self.x509.public_key()
+        return held.public_key
+
+    @property
+    def extensions(self) -> Extensions:
+        """All of them, also where `x509.extensions` cannot read the deviation."""
+        held = self.later
+        if held.extensions is None:
+            held.extensions = self.x509.extensions
+        return held.extensions
 
     @property
     def is_ca(self) -> bool:
@@ -157,7 +193,6 @@ def _load(der: bytes) -> Certificate:
         not_before=_begin(certificate),
         not_after=certificate.not_valid_after_utc,
         spki=slices.spki,
-        public_key=public_key,
         suite=suite_of(public_key),
         named_curve=slices.spki
         == public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
@@ -168,9 +203,12 @@ def _load(der: bytes) -> Certificate:
         extended_key_usage=None if eku is None else tuple(oid.dotted_string for oid in eku),
         key_id=None if ski is None else ski.digest,
         authority_key_id=None if aki is None else aki.key_identifier,
+        extension_oids=tuple(extension.oid.dotted_string for extension in extensions),
         deviations=deviations,
-        extensions=extensions,
+        tbs=slices.tbs,
+        signature=certificate.signature,
         x509=certificate,
+        later=Later(public_key, extensions),
     )
 
 

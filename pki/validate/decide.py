@@ -8,7 +8,8 @@ store or a network; everything comes as an argument.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Final
+from functools import lru_cache
+from typing import Final, Literal
 
 from pki.ids import Edition
 from pki.model import (
@@ -20,13 +21,12 @@ from pki.model import (
     Rejected,
     Trust,
 )
-from pki.validate.case import Case, edition_of, make_case, path_status
+from pki.validate.case import Case, edition_of, make_case
 from pki.validate.outcomes import OUTCOMES
 from pki.validate.presented import Presented
 from pki.validate.questions import (
-    CHAIN_NOT_ASKED,
-    CHAIN_QUESTIONS,
-    CONTRACT_QUESTIONS,
+    ALL_QUESTIONS,
+    BARE_QUESTIONS,
     Answer,
     No,
     NotAsked,
@@ -48,16 +48,17 @@ def decide(  # noqa: PLR0913 - the signature that the architecture fixes
     """Answer whether this contract may be used here and now, and why."""
     case = make_case(chain, check, evidence, trust, policy, now)
     with_chain = check.chain is not None or check.unreadable is not None or bool(check.hash_data)
-    about_chain = CHAIN_QUESTIONS if with_chain else CHAIN_NOT_ASKED
     checks: list[Check] = []
     refusal: No | None = None
-    for name, clause, ask in (*about_chain, *CONTRACT_QUESTIONS):
+    for name, clause, ask in ALL_QUESTIONS if with_chain else BARE_QUESTIONS:
         answer = ask(case)
+        if type(answer) is Yes and not answer.notes:  # nearly always
+            checks.append(_check(name, "yes", answer.detail, clause))
+            continue
         checks.extend(_checks(name, clause, answer))
         if isinstance(answer, No):
             refusal = answer
             break
-    status = path_status(case)
     account = evidence.contract.account
     edition = case.emaid.edition if case.emaid else edition_of(case.leaf)
     if refusal is not None:
@@ -65,7 +66,7 @@ def decide(  # noqa: PLR0913 - the signature that the architecture fixes
             emaid=case.emaid,
             edition=edition,
             checks=tuple(checks),
-            path=status,
+            path=case.status,
             with_chain=with_chain,
             account=account,
             fault=refusal.fault,
@@ -75,7 +76,7 @@ def decide(  # noqa: PLR0913 - the signature that the architecture fixes
         emaid=case.emaid,
         edition=edition,
         checks=tuple(checks),
-        path=status,
+        path=case.status,
         with_chain=with_chain,
         account=account,
         expires_soon=_expires_soon(case),
@@ -88,14 +89,21 @@ def decide(  # noqa: PLR0913 - the signature that the architecture fixes
 def _checks(name: str, clause: str, answer: Answer) -> list[Check]:
     match answer:
         case Yes(detail, notes):
-            found = [Check(question=name, answer="yes", detail=detail, clause=clause)]
-            return found + [
-                Check(question=name, answer="note", detail=note, clause=clause) for note in notes
-            ]
+            found = [_check(name, "yes", detail, clause)]
+            found.extend(_check(name, "note", note, clause) for note in notes)
+            return found
         case No(_, detail):
-            return [Check(question=name, answer="no", detail=detail, clause=clause)]
+            return [_check(name, "no", detail, clause)]
         case NotAsked(why):
-            return [Check(question=name, answer="not_asked", detail=why, clause=clause)]
+            return [_check(name, "not_asked", why, clause)]
+
+
+@lru_cache(maxsize=1024)
+def _check(
+    question: str, answer: Literal["yes", "no", "not_asked", "note"], detail: str, clause: str
+) -> Check:
+    """Return one line of a verdict; most are the same in every verdict."""
+    return Check(question=question, answer=answer, detail=detail, clause=clause)
 
 
 def _expires_soon(case: Case) -> bool:

@@ -7,6 +7,7 @@ a forged identity pass (spec sections 1.2 to 1.6).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from pki.errors import BadInput
@@ -41,8 +42,14 @@ def emaid_of(leaf: Certificate) -> Emaid | None:
     """Return the EMAID in the leaf's only CN; its key's suite decides the edition ([V2G2-108])."""
     if leaf.suite is None or len(leaf.common_names) != 1:
         return None
+    return _emaid(leaf.common_names[0], leaf.suite.edition)
+
+
+@lru_cache(maxsize=256)
+def _emaid(text: str, edition: Edition) -> Emaid | None:
+    """Read an EMAID once for all questions of a decision."""
     try:
-        return Emaid.parse(leaf.common_names[0], leaf.suite.edition)
+        return Emaid.parse(text, edition)
     except BadInput:
         return None
 
@@ -66,24 +73,38 @@ def wrong_role(path: Path, issuer_kind: Kind | None) -> str | None:
     return None
 
 
-def fault(path: Path) -> str | None:
-    """Say what breaks the profile, or None."""
-    return _key_fault(path.leaf) or _leaf_fault(path.leaf) or _path_fault(path)
+def leaf_fault(leaf: Certificate) -> str | None:
+    """Say what breaks the profile in the leaf itself, or None."""
+    found = _key_fault(leaf) or _leaf_fault(leaf)
+    if found is not None:
+        return found
+    found = _signature_fault(leaf) or _extension_fault(leaf)
+    return f"{leaf.subject_text}: {found}" if found is not None else None
 
 
-def notes(path: Path) -> tuple[str, ...]:
-    """Say what deviates from the profile without being refused."""
-    found: list[str] = []
-    for certificate in path.certificates[:-1]:
-        edition = certificate.suite.edition if certificate.suite else Edition.ISO20
-        if len(certificate.der) > MAX_SIZE[edition]:
-            size = f"{len(certificate.der)} octets, more than {MAX_SIZE[edition]}"
-            found.append(f"{certificate.subject_text} has {size}")
-    if path.leaf.key_usage is None:
-        found.append("the leaf has no keyUsage")
-    elif not path.leaf.key_usage_critical:
-        found.append("keyUsage of the leaf is not critical")
-    return tuple(found)
+def leaf_notes(leaf: Certificate) -> tuple[str, ...]:
+    """Say what deviates in the size of the leaf without being refused."""
+    size = _size_note(leaf)
+    return (size,) if size else ()
+
+
+def usage_notes(leaf: Certificate) -> tuple[str, ...]:
+    """Say what deviates in the usage of the leaf without being refused."""
+    if leaf.key_usage is None:
+        return ("the leaf has no keyUsage",)
+    return () if leaf.key_usage_critical else ("keyUsage of the leaf is not critical",)
+
+
+def upper_notes(issuers: tuple[Certificate, ...]) -> tuple[str, ...]:
+    """Say what deviates in the CAs of a path without being refused."""
+    return tuple(note for note in map(_size_note, issuers) if note)
+
+
+def _size_note(certificate: Certificate) -> str | None:
+    most = MAX_SIZE[certificate.suite.edition if certificate.suite else Edition.ISO20]
+    if len(certificate.der) <= most:
+        return None
+    return f"{certificate.subject_text} has {len(certificate.der)} octets, more than {most}"
 
 
 def _leaf_fault(leaf: Certificate) -> str | None:
@@ -108,14 +129,16 @@ def _leaf_usage_fault(leaf: Certificate) -> str | None:
     return f"keyUsage of the leaf allows {', '.join(forbidden)}" if forbidden else None
 
 
-def _path_fault(path: Path) -> str | None:
-    for certificate in path.certificates:
+def upper_fault(issuers: tuple[Certificate, ...], *, is_iso20: bool) -> str | None:
+    """Say what breaks the profile above the leaf, or None."""
+    anchor = issuers[-1]
+    for certificate in issuers:
         found = _key_fault(certificate)
-        if found is None and certificate != path.anchor:
+        if found is None and certificate != anchor:
             found = _signature_fault(certificate) or _extension_fault(certificate)
         if found is not None:
             return f"{certificate.subject_text}: {found}"
-    return _count_fault(path)
+    return _count_fault(issuers[:-1], anchor, is_iso20=is_iso20)
 
 
 def _key_fault(certificate: Certificate) -> str | None:
@@ -144,9 +167,9 @@ def _extension_fault(certificate: Certificate) -> str | None:
         return None
     if certificate.deviations:
         return None  # read by the second reader, which knows what it saw
-    for extension in certificate.x509.extensions:
-        if extension.oid.dotted_string not in _LISTED:
-            return f"the extension {extension.oid.dotted_string} is not in the profile"
+    for oid in certificate.extension_oids:
+        if oid not in _LISTED:
+            return f"the extension {oid} is not in the profile"
     return None
 
 
@@ -158,15 +181,16 @@ def _signature_fault(certificate: Certificate) -> str | None:
     return None
 
 
-def _count_fault(path: Path) -> str | None:
+def _count_fault(
+    intermediates: tuple[Certificate, ...], anchor: Certificate, *, is_iso20: bool
+) -> str | None:
     """Ask the number of sub-CAs, which only a root above them makes known ([V2G2-867])."""
-    if not _is_root(path.anchor):
+    if not _is_root(anchor):
         return None
-    count = len(path.intermediates)
+    count = len(intermediates)
     if count == 0:
         return "a root issued the leaf directly"
-    is_iso20 = path.leaf.suite is not None and path.leaf.suite.edition is Edition.ISO20
-    crossed = is_iso20 and _limits_nothing(path.intermediates[-1])
+    crossed = is_iso20 and _limits_nothing(intermediates[-1])
     if count - crossed > MAX_SUB_CAS:
         return f"{count} sub-CAs, at most {MAX_SUB_CAS} are allowed"
     return None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from pki.clock import format_time
 from pki.errors import BadInput
-from pki.ids import CheckDigit, Emaid, quote
+from pki.ids import CheckDigit, Edition, Emaid, quote
 from pki.model import (
     EMAID_TOKEN_TYPE,
     ContractState,
@@ -18,7 +19,7 @@ from pki.model import (
     StatusRule,
 )
 from pki.validate import profile
-from pki.validate.case import CONTRACT_DOMAINS, Case, anchor_domains, path_status, status_rule
+from pki.validate.case import Case
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,67 +50,79 @@ Question = tuple[str, str, Callable[[Case], Answer]]
 """Name, clause, and the function that answers."""
 
 
+@lru_cache(maxsize=64)
+def _yes(detail: str) -> Yes:
+    """Return an answer without notes; there are few, and each is given again and again."""
+    return Yes(detail)
+
+
 def _readable(case: Case) -> Answer:
     fault = case.presented.fault
     if fault is not None:
         return No(*fault)
-    count = len(case.presented.certificates)
-    deviations = tuple(d for c in case.presented.certificates for d in c.deviations)
+    certificates = case.presented.certificates
     what = "named by hash data" if case.presented.by_hash else "presented"
-    return Yes(f"{count} certificates {what}", deviations)
+    deviations = tuple(d for c in certificates if c.deviations for d in c.deviations)
+    told = f"{len(certificates)} certificates {what}"
+    return Yes(told, deviations) if deviations else _yes(told)
 
 
 def _path(case: Case) -> Answer:
     if case.no_path is not None:
         return No(Fault(case.no_path.fault.value), case.no_path.detail)
-    if case.path is None:
+    if case.path is None or case.upper is None:
         return No(Fault.NO_PATH, "there is nothing to build a path from")
     if case.presented.by_hash and not set(case.presented.certificates) <= set(
         case.path.certificates
     ):
         return No(Fault.HASH_DATA_UNKNOWN, "the hash data name certificates of different paths")
-    for issuer in case.path.intermediates:
-        if issuer.key_usage is None:
-            detail = f"{issuer.subject_text} lacks keyCertSign and cannot issue"
-            return No(Fault.ISSUER_NOT_CA, detail)
-    return Yes(" ← ".join(c.subject_text for c in case.path.certificates))
+    issuer = case.upper.unlimited
+    if issuer is not None:
+        detail = f"{issuer.subject_text} lacks keyCertSign and cannot issue"
+        return No(Fault.ISSUER_NOT_CA, detail)
+    return Yes(f"{case.path.leaf.subject_text}{case.upper.text}")
 
 
 def _role(case: Case) -> Answer:
-    if case.path is None:
+    if case.path is None or case.upper is None:
         return NotAsked("there is no path")
-    domains = anchor_domains(case)
-    if not domains & CONTRACT_DOMAINS:
-        named = ", ".join(sorted(domains))
+    if not case.domains:
+        named = ", ".join(sorted(case.upper.domains))
         return No(Fault.WRONG_ROLE, f"its path ends at an anchor that is trusted for {named} only")
-    kinds = {own.certificate: own.kind for own in case.trust.pool}
-    wrong = profile.wrong_role(case.path, kinds.get(case.path.certificates[1]))
-    return No(Fault.WRONG_ROLE, wrong) if wrong else Yes("a contract certificate")
+    wrong = profile.wrong_role(case.path, case.upper.kind)
+    return No(Fault.WRONG_ROLE, wrong) if wrong else _yes("a contract certificate")
 
 
 def _profile(case: Case) -> Answer:
-    if case.path is None:
+    if case.path is None or case.upper is None:
         return NotAsked("there is no path")
-    fault = profile.fault(case.path)
-    return (
-        No(Fault.PROFILE, fault) if fault else Yes("as the profile asks", profile.notes(case.path))
-    )
+    leaf, upper = case.path.leaf, case.upper
+    above = upper.fault20 if leaf.suite and leaf.suite.edition is Edition.ISO20 else upper.fault2
+    fault = profile.leaf_fault(leaf) or above
+    if fault:
+        return No(Fault.PROFILE, fault)
+    notes = (*profile.leaf_notes(leaf), *upper.notes, *profile.usage_notes(leaf))
+    return Yes("as the profile asks", notes) if notes else _yes("as the profile asks")
 
 
 def _begun(case: Case) -> Answer:
-    for certificate in case.path.certificates if case.path else ():
-        if certificate.not_before > case.now:
-            detail = f"{certificate.subject_text} begins at {format_time(certificate.not_before)}"
-            return No(Fault.NOT_YET_VALID, detail)
-    return Yes("every certificate of the path has begun")
+    if (
+        case.path
+        and case.upper
+        and max(case.path.leaf.not_before, case.upper.not_before) > case.now
+    ):
+        certificate = next(c for c in case.path.certificates if c.not_before > case.now)
+        detail = f"{certificate.subject_text} begins at {format_time(certificate.not_before)}"
+        return No(Fault.NOT_YET_VALID, detail)
+    return _yes("every certificate of the path has begun")
 
 
 def _unexpired(case: Case) -> Answer:
-    for certificate in case.path.certificates if case.path else ():
-        if certificate.not_after < case.now:
-            detail = f"{certificate.subject_text} ended at {format_time(certificate.not_after)}"
-            return No(Fault.EXPIRED, detail)
-    return Yes("no certificate of the path has expired")
+    if case.path and case.upper and min(case.path.leaf.not_after, case.upper.not_after) < case.now:
+        certificate = next(c for c in case.path.certificates if c.not_after < case.now)
+        detail = f"{certificate.subject_text} ended at {format_time(certificate.not_after)}"
+        return No(Fault.EXPIRED, detail)
+    return _yes("no certificate of the path has expired")
 
 
 def _emaid(case: Case) -> Answer:
@@ -129,7 +142,7 @@ def _emaid(case: Case) -> Answer:
         return NotAsked("no EMAID was presented beside the chain")
     if case.emaid is None or not _same(case.emaid, token):
         return No(Fault.EMAID_MISMATCH, f"{quote(token)} against {case.emaid or 'none'}")
-    return Yes("equal after normalising", notes)
+    return Yes("equal after normalising", notes) if notes else _yes("equal after normalising")
 
 
 def _wrong_check_digit(case: Case) -> str | None:
@@ -148,21 +161,21 @@ def _same(emaid: Emaid, token: str) -> bool:
 def _unrevoked(case: Case) -> Answer:
     if case.path is None:
         return NotAsked(_NO_CHAIN)
-    for entry in path_status(case):
+    for entry in case.status:
         status = entry.status
         if status.status is Status.REVOKED:
             when = format_time(status.revoked_at) if status.revoked_at else "an unknown time"
             return No(
                 Fault.REVOKED, f"{entry.subject}, {status.reason or 'unspecified'}, at {when}"
             )
-    return Yes("no certificate of the path is known as revoked")
+    return _yes("no certificate of the path is known as revoked")
 
 
 def _status_known(case: Case) -> Answer:
     if case.path is None:
         return NotAsked(_NO_CHAIN)
-    rule = status_rule(case)
-    below = path_status(case)[:-1]
+    rule = case.rule
+    below = case.status[:-1]
     for entry in below:
         missing = entry.status.status is Status.UNKNOWN
         if missing and (entry.status.source == "own" or rule is StatusRule.REQUIRED):
@@ -171,7 +184,8 @@ def _status_known(case: Case) -> Answer:
     if foreign and len(foreign) == len(below):
         return NotAsked(f"status of foreign certificates: {rule.value}")
     notes = (f"{len(foreign)} foreign certificates not asked",) if foreign else ()
-    return Yes("every required status is known and good", notes)
+    told = "every required status is known and good"
+    return Yes(told, notes) if notes else _yes(told)
 
 
 def _missing(entry: PathStatus) -> str:
@@ -198,7 +212,7 @@ def _contract(case: Case) -> Answer:
         return No(fault, f"{case.emaid} is {state.value}")
     if case.emaid in contract.blocked:
         return No(Fault.CONTRACT_BLOCKED, f"this credential of {case.emaid} is blocked")
-    return Yes("active")
+    return _yes("active")
 
 
 _NO_CHAIN: Final = "neither a chain nor hash data were presented"
@@ -219,7 +233,7 @@ def _account(case: Case) -> Answer:
     if account is None:
         provider = case.emaid.provider.value if case.emaid else "unknown"
         return No(Fault.ACCOUNT_UNKNOWN, f"provider {provider}")
-    return Yes(f"{account.provider_id.value} ({account.name})")
+    return _yes(f"{account.provider_id.value} ({account.name})")
 
 
 _CONTRACT_FAULTS: Final = {
@@ -247,3 +261,5 @@ CONTRACT_QUESTIONS: Final[tuple[Question, ...]] = (
     ("contract", "OCPP 2.0.1 C07.FR.13", _contract),
     ("account", "OCPP 2.0.1 C07.FR.13; [V2G20-2211]", _account),
 )
+ALL_QUESTIONS: Final = (*CHAIN_QUESTIONS, *CONTRACT_QUESTIONS)
+BARE_QUESTIONS: Final = (*CHAIN_NOT_ASKED, *CONTRACT_QUESTIONS)

@@ -15,6 +15,7 @@ from pki.pkix.path.build import (
     Search,
     find,
 )
+from pki.pkix.path.routes import Routes
 from pki.pkix.path.values import (
     ANY_POLICY,
     CONTRACT,
@@ -36,6 +37,7 @@ __all__ = [
     "Path",
     "PathFault",
     "PolicyInputs",
+    "Routes",
     "Rules",
     "Search",
     "find",

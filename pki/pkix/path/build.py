@@ -83,6 +83,16 @@ class Search:
                 break
             yield outcome
 
+    def certain(self) -> tuple[Certificate, ...] | None:
+        """Return the first complete candidate, if no signature of the leaf decides which it is."""
+        issuers = (
+            *self._issuers(self._leaf, self._anchors),
+            *self._issuers(self._leaf, self._others),
+        )
+        sure = {issuer for issuer, doubtful in issuers if not doubtful}
+        first = next(self._candidates(), None)
+        return first if first is not None and first[1] in sure else None
+
     def explanation(self) -> NoPath:
         """Say why there was no candidate: the chain breaks off, or look-alikes had not signed."""
         failed = next((edge for edge, good in self._tried.items() if not good), None)

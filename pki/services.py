@@ -22,7 +22,10 @@ from pki.keys.files import FileKeys
 from pki.keys.vault import FileVault
 from pki.model import IssuerState
 from pki.partners import commands
+from pki.partners.ask import OcpiAsk
 from pki.partners.network import PartnerNetwork
+from pki.partners.push import push_due
+from pki.partners.resync import sync_due
 from pki.ports import Deployment
 from pki.provision import upkeep
 from pki.realtime import RealTime, WebHook
@@ -82,7 +85,9 @@ class Services:
             every=2.0,
             work=lambda: delivery.run(self.deployment, self.settings.outbound),
         )
-        return (*own, fetch, prune, rotate, expire, provide, webhooks)
+        push = Job(name="partner-push", every=2.0, work=lambda: push_due(self.partners))
+        resync = Job(name="partner-sync", every=900.0, work=lambda: sync_due(self.partners))
+        return (*own, fetch, prune, rotate, expire, provide, webhooks, push, resync)
 
     def close(self) -> None:
         """End the view's thread, tell what is still to be told, give back database connections."""
@@ -108,6 +113,7 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
     view = View(deployment, beacon, settings.status)
     deployment = replace(deployment, desk=Desk(database, view))
     directory = Follower(database, view)
+    partners = PartnerNetwork(deployment=deployment, outbound=settings.outbound)
     hook = WebHook(directory.now, settings.outbound)
     return Services(
         settings=settings,
@@ -115,9 +121,9 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
         database=database,
         beacon=beacon,
         view=view,
-        partners=PartnerNetwork(deployment=deployment, outbound=settings.outbound),
+        partners=partners,
         answers=Answers(deployment, view, settings.status),
-        roaming=Roaming(directory=directory, realtime=RealTime([hook])),
+        roaming=Roaming(directory=directory, realtime=RealTime([OcpiAsk(partners), hook])),
         warnings=_warnings(settings),
     )
 

@@ -43,7 +43,7 @@ VERBS: dict[str, set[str]] = {
     "desk": set(),
     "outbound": set(),
     "foreign": {"access", "audit", "outbound", "trust"},
-    "partners": {"access", "audit", "jobs", "outbound"},
+    "partners": {"access", "audit", "authorize", "jobs", "outbound"},
     "jobs": set(),
     "status": {"access", "audit", "beacon", "issue", "jobs", "sign"},
     "hierarchy": {"access", "audit", "issue", "status", "trust"},

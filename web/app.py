@@ -66,7 +66,7 @@ def create_app(services: Services, metrics: Metrics | None = None) -> Flask:
     app.register_blueprint(ocpp_install.blueprint(services.deployment))
     app.register_blueprint(oauth.blueprint(services.deployment))
     app.register_blueprint(est.blueprint(services.deployment, metrics, services.settings.enrol))
-    app.register_blueprint(ocpi.blueprint(services.partners))
+    app.register_blueprint(ocpi.blueprint(services.partners, services.roaming))
     app.register_blueprint(remote.blueprint(services.partners))
     pages = StatusPages(
         services.deployment,

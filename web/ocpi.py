@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from flask import Blueprint, Response, g, request
 
+from pki.authorize import Roaming
 from pki.errors import PolicyViolation
 from pki.model import Partner
 from pki.partners import commands, handshake, hub, intake
 from pki.partners.caller import authenticate, sent_token
 from pki.partners.network import PartnerNetwork
 from pki.roaming.ocpi.commands import response_json
-from pki.roaming.ocpi.parties import PartyKey
 from pki.roaming.ocpi.versions import Version, details_json, versions_json
-from web.ocpi_answers import answer, finish, routing
+from web.ocpi_answers import Path, answer, finish, key_of, routing
+from web.ocpi_tokens import HELD, OcpiTokens
 from web.parsing import json_object
 
-Path = Mapping[str, str]
 Handler = Callable[[Partner, Version, Path], Response]
 """Takes who calls, the version of the path and the path's other parts."""
 
 VERSIONED: Final = "/ocpi/<any({}):version>".format(", ".join(f"'{v}'" for v in Version))
 OWNED: Final = "<country>/<party>/<object_id>"
-
-
-def key_of(path: Path) -> PartyKey:
-    """Return the owner that a path names. Raises BadInput (`ocpi_invalid_value`)."""
-    return PartyKey.of(path["country"], path["party"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +173,8 @@ class Route:
         return view
 
 
-def _routes(handlers: Ocpi) -> list[Route]:
+def _routes(handlers: Ocpi, tokens: OcpiTokens) -> list[Route]:
+    held, own = f"{VERSIONED}/cpo/tokens/{HELD}", f"{VERSIONED}/emsp/tokens"
     credentials = f"{VERSIONED}/credentials"
     sessions, tariffs = f"{VERSIONED}/emsp/sessions/{OWNED}", f"{VERSIONED}/emsp/tariffs/{OWNED}"
     client = f"{VERSIONED}/hub/hubclientinfo/<country>/<party>"
@@ -189,6 +185,11 @@ def _routes(handlers: Ocpi) -> list[Route]:
         Route("POST", credentials, handlers.post_credentials, open_to_invited=True),
         Route("PUT", credentials, handlers.put_credentials, open_to_invited=True),
         Route("DELETE", credentials, handlers.delete_credentials, open_to_invited=True),
+        Route("GET", held, tokens.get),
+        Route("PUT", held, tokens.put),
+        Route("PATCH", held, tokens.patch),
+        Route("GET", own, tokens.page),
+        Route("POST", f"{own}/<uid>/authorize", tokens.authorize),
         Route("GET", sessions, handlers.get_session),
         Route("PUT", sessions, handlers.put_session),
         Route("PATCH", sessions, handlers.patch_session),
@@ -204,7 +205,7 @@ def _routes(handlers: Ocpi) -> list[Route]:
     ]
 
 
-def blueprint(network: PartnerNetwork) -> Blueprint:
+def blueprint(network: PartnerNetwork, roaming: Roaming) -> Blueprint:
     """Return the routes; every path answers with a slash at its end as well."""
     routes = Blueprint("ocpi", __name__)
 
@@ -213,7 +214,7 @@ def blueprint(network: PartnerNetwork) -> Blueprint:
 
     routes.before_app_request(clock)
     routes.after_app_request(finish)
-    for route in _routes(Ocpi(network)):
+    for route in _routes(Ocpi(network), OcpiTokens(network, roaming)):
         routes.add_url_rule(
             route.rule,
             f"{route.method} {route.rule}".replace(".", "_"),

@@ -10,9 +10,12 @@ from flask import Response, g, request
 from pki.clock import SystemClock
 from pki.errors import BadInput
 from pki.roaming.ocpi.envelope import Status, envelope
-from pki.roaming.ocpi.parties import Routing
+from pki.roaming.ocpi.parties import PartyKey, Routing
 from web.answers import json_answer
 from web.problem import Problem
+
+Path = Mapping[str, str]
+"""The parts of an address by their names."""
 
 PREFIX: Final = "/ocpi/"
 MAX_ID: Final = 64
@@ -67,6 +70,11 @@ def error_form(problem: Problem, _request_id: str) -> Response:
     now = g.get("clock", SystemClock()).now()
     body = envelope(now, status=code, message=f"{problem.detail} ({problem.code})")
     return json_answer(body, http, headers=headers)
+
+
+def key_of(path: Path) -> PartyKey:
+    """Return the owner that an address names. Raises BadInput (`ocpi_invalid_value`)."""
+    return PartyKey.of(path["country"], path["party"])
 
 
 def routing() -> Routing:

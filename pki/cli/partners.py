@@ -20,7 +20,7 @@ from pki.cli.output import (
     yes_option,
 )
 from pki.errors import BadInput
-from pki.partners import handshake, registry
+from pki.partners import handshake, registry, resync
 from pki.partners.registry import Invitation, NewPartner
 from pki.roaming.ocpi.tokens import CLOSED_TYPES
 
@@ -166,6 +166,20 @@ def partner_rotate(home: HomeOption, *, partner_id: str, invite: bool, as_json: 
             return
         done = handshake.rotate(services.partners, operator(), partner_id)
     body = render_partners.partner_json(done)
+    emit(body, as_json=as_json, table=lambda: facts(body.items()))
+
+
+@partner_group.command("sync")
+@click.argument("partner_id")
+@click.option("--whole", is_flag=True, help="Every token, not only what changed since last time.")
+@json_option
+@click.pass_obj
+@with_errors
+def partner_sync(home: HomeOption, *, partner_id: str, whole: bool, as_json: bool) -> None:
+    """Read a partner's tokens and, of a hub, whom it reaches; `pnc jobs run` does so regularly."""
+    with installation(home) as services:
+        news = resync.sync(services.partners, operator(), partner_id, whole=whole)
+    body = {"partnerId": partner_id, "news": news}
     emit(body, as_json=as_json, table=lambda: facts(body.items()))
 
 

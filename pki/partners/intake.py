@@ -17,6 +17,7 @@ from typing import Any, Final
 from pki.errors import BadInput, NotFound
 from pki.ids import quote
 from pki.model import Partner, PartnerObject
+from pki.partners import sessions
 from pki.partners.caller import require_owner
 from pki.partners.network import PartnerNetwork, version_of
 from pki.ports import Transaction
@@ -82,6 +83,7 @@ def put(  # noqa: PLR0913 - the parts of an address, and the body
         if held is not None and held.updated > found.updated:
             return False
         tx.partner_objects.put(found)
+        sessions.note(tx, partner, found.party, json.loads(found.document))
     return True
 
 
@@ -126,6 +128,7 @@ def patch_session(
         if found.updated < held.updated:
             return False
         tx.partner_objects.put(found)
+        sessions.note(tx, partner, found.party, json.loads(found.document))
     return True
 
 

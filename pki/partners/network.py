@@ -16,7 +16,6 @@ from pki.errors import BadInput, Conflict, NotFound, PolicyViolation, Unavailabl
 from pki.ids import quote
 from pki.model import Partner, PartnerEndpoint, PartnerState
 from pki.outbound import OutboundPolicy, Reply
-from pki.partners.breaker import Breaker
 from pki.ports import Deployment, Transaction
 from pki.roaming.ocpi import paging
 from pki.roaming.ocpi.envelope import Envelope
@@ -42,7 +41,6 @@ class PartnerNetwork:
 
     deployment: Deployment
     outbound: OutboundPolicy
-    breaker: Breaker = field(default_factory=Breaker)
 
     @property
     def base_url(self) -> str:

@@ -123,7 +123,9 @@ def _own_party(tx: Transaction, role: PartyRole, registered: Role, text: str) ->
             f"No {role.value} {key} is registered here.",
             hint="`pnc emsp add` and `pnc party add` register parties.",
         )
-    return OwnParty(role=role.value, party=key, name=party.name)
+    known = {e.provider_id.value: e.party_id for e in tx.roaming.emsps()}
+    shown = known.get(key) if role is PartyRole.EMSP else None
+    return OwnParty(role=role.value, party=shown or key, name=party.name)
 
 
 def invite(network: PartnerNetwork, principal: Principal, partner_id: str) -> Invitation:

@@ -158,6 +158,9 @@ class Contracts(Protocol):
 
     def get(self, contract_id: str) -> Contract | None: ...
 
+    def several(self, contract_ids: list[str]) -> dict[str, Contract]:
+        """Return contracts by their ids, with one query."""
+
     def find(self, edition: Edition, key: str) -> Contract | None:
         """Return the contract with the identifier of that edition whose key is exactly `key`."""
 

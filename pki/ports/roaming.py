@@ -92,8 +92,12 @@ class Credentials(Protocol):
         after: tuple[dt.datetime, str] | None = None,
         partner: bool | None = None,
         limit: int = 100,
+        offset: int = 0,
     ) -> list[Credential]:
         """Return a page by time of change and id, beginning behind `after`; the end exclusive."""
+
+    def touch(self, contract_id: str, at: dt.datetime) -> int:
+        """Have the credentials of a contract count as changed; return how many there are."""
 
     def count(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, bindparam, func, literal, select, tuple_
+from sqlalchemy import Row, Select, bindparam, func, literal, select, tuple_, update
 
 from pki.errors import Conflict
 from pki.model import Credential, CredentialKind, CredentialState, Whitelist
@@ -45,6 +45,13 @@ _OF_CONTRACT: Final = (
     select(credentials)
     .where(credentials.c.contract_id == bindparam("contract_id"))
     .order_by(credentials.c.kind, credentials.c.uid)
+)
+
+
+_TOUCH: Final = (
+    update(credentials)
+    .where(credentials.c.contract_id == bindparam("the_contract"))
+    .values(updated_at=bindparam("at"))
 )
 
 
@@ -97,6 +104,7 @@ class CredentialRows:
         after: tuple[dt.datetime, str] | None = None,
         partner: bool | None = None,
         limit: int = 100,
+        offset: int = 0,
     ) -> list[Credential]:
         """Return a page by time of change and id, beginning behind `after`; the end exclusive."""
         place = tuple_(credentials.c.updated_at, credentials.c.credential_id)
@@ -111,8 +119,14 @@ class CredentialRows:
             page = page.where(place > here)
         return [
             _credential(row)
-            for row in self._session.rows(_within(page, changed_from, changed_to).limit(limit))
+            for row in self._session.rows(
+                _within(page, changed_from, changed_to).limit(limit).offset(offset)
+            )
         ]
+
+    def touch(self, contract_id: str, at: dt.datetime) -> int:
+        """Have the credentials of a contract count as changed; return how many there are."""
+        return self._session.change(_TOUCH, {"the_contract": contract_id, "at": at})
 
     def count(
         self,

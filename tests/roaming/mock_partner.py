@@ -33,6 +33,7 @@ class MockPartner:
 
     Attributes:
         fault: one of FAULTS, or none.
+        wrap: puts an answer into a list of one, as one deployed library does.
         held: set to let slow answers go.
     """
 
@@ -50,6 +51,7 @@ class MockPartner:
     circle: bool = False
     fault: str = ""
     reject_credentials: bool = False
+    wrap: bool = False
     seen: list[Seen] = field(default_factory=list)
     held: threading.Event = field(default_factory=threading.Event)
     during_post: Callable[[dict[str, Any]], None] | None = None
@@ -112,7 +114,8 @@ class MockPartner:
             case "POST", ["sender", "tokens", uid, "authorize"]:
                 if self.allowed.get("allowed") == "404":
                     return 404, None, {}
-                return 200, {"token": {"uid": uid}, **self.allowed}, {}
+                told = {"token": {"uid": uid}, **self.allowed}
+                return 200, [told] if self.wrap else told, {}
             case "PUT" | "PATCH" | "POST", _:
                 return 200, None, {}
         return 404, None, {}

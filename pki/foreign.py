@@ -256,7 +256,8 @@ def _ask_responder(deployment: Deployment, policy: OutboundPolicy, source: Statu
         seen = tx.evidence.seen(source.issuer_hash, now, _ASKED_AT_ONCE)
         due = [one for one in seen if _answer_is_due(tx, source, one, now)]
     for one in due:
-        status = _ask(policy, source, issuer, load(one.der), now)
+        status, signer = _ask(policy, source, issuer, load(one.der), now)
+        _check_signer(deployment, source, signer)
         with deployment.store.write() as tx:
             tx.evidence.put_status(status)
     return len(due)
@@ -279,9 +280,9 @@ def _ask(
     issuer: Certificate,
     certificate: Certificate,
     now: dt.datetime,
-) -> ForeignStatus:
+) -> tuple[ForeignStatus, Certificate]:
     """
-    Return what a responder says of one certificate, verified.
+    Return what a responder says of one certificate, verified, and who signed it.
 
     Raises:
         Unavailable: `answer_not_used`, and what `outbound.call` raises.
@@ -291,9 +292,9 @@ def _ask(
     target = ocsp_check.Target.of(certificate)
     answer = ocsp_check.check(body, target, issuer, at=now, max_age=_MAX_OCSP_AGE, skew=CLOCK_SKEW)
     usable = answer.status in (ocsp_check.OcspStatus.GOOD, ocsp_check.OcspStatus.REVOKED)
-    if answer.this_update is None or not usable:
+    if answer.this_update is None or answer.signer is None or not usable:
         raise Unavailable("answer_not_used", f"The OCSP answer is not used: {answer.detail}.")
-    return ForeignStatus(
+    status = ForeignStatus(
         issuer_hash=source.issuer_hash,
         serial=f"{certificate.serial:x}",
         origin=SourceKind.OCSP,
@@ -304,3 +305,23 @@ def _ask(
         next_update=answer.next_update or answer.this_update + _MAX_OCSP_AGE,
         response=body,
     )
+    return status, answer.signer
+
+
+def _check_signer(deployment: Deployment, source: StatusSource, signer: Certificate) -> None:
+    """
+    Refuse the answer of a delegate that evidence of its issuer calls revoked (RFC 6960 4.2.2.2.1).
+
+    Where there is no such evidence the delegate counts, with id-pkix-ocsp-nocheck or without.
+
+    Raises:
+        Unavailable: `answer_not_used`.
+    """
+    if identity(signer) == source.issuer_hash:
+        return
+    with deployment.store.read() as tx:
+        known = tx.evidence.statuses(source.issuer_hash, f"{signer.serial:x}")
+    if any(status.revoked for status in known):
+        raise Unavailable(
+            "answer_not_used", f"The OCSP answer is not used: {signer.subject_text} is revoked."
+        )

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -290,6 +291,42 @@ def test_i8_a_crl_speaks_for_its_own_ca_and_not_for_another_one_of_that_name(
     revoked = makers.crl_der(second, leaf.certificate, extra=((x509.CRLNumber(2), False),))
     foreign.store_crl(here, second.certificate, revoked)
     assert fault(leaf, first, second) is Fault.REVOKED
+
+
+def test_the_answer_of_a_revoked_delegate_is_not_used(small: Services) -> None:
+    """By the clock of the host: whoever signs an answer writes down when it is."""
+    here = small.deployment
+    now = here.clock.now().replace(microsecond=0)
+    long: dict[str, Any] = {"not_before": now - makers.YEAR, "not_after": now + makers.YEAR}
+    fresh: dict[str, Any] = {"this_update": now - makers.DAY, "next_update": now + makers.DAY}
+    root = makers.ca("Root", **long)
+    sub = makers.ca("Sub", root, path_length=0, **long)
+    responder = makers.responder(sub, **long)
+    basic = (x509.BasicConstraints(ca=False, path_length=None), True)
+    limits: makers.Extensions = (basic, (makers.usage("digital_signature"), True))
+    leaf = makers.leaf(EMAID, sub, extra=limits, **long)
+    trust.add(here, ADMIN, root.certificate.der, Domain.MO)
+    check = ContractCheck(chain=(leaf.certificate.der, sub.certificate.der))
+    body = makers.answer(leaf, sub, responder, certificates=(responder,), **fresh)
+
+    def answered(url: str, issuer: makers.Held) -> tuple[int, str | None]:
+        source = foreign.add_source(
+            here, ADMIN, Domain.MO, SourceKind.OCSP, url, issuer.certificate.der
+        )
+        validate.validate(here, ADMIN, check)  # the leaf is seen
+        fetched = foreign.fetch_due(here, LOOPBACK)
+        (told,) = (s for s in foreign.sources(here, ADMIN) if s.source_id == source.source_id)
+        foreign.remove_source(here, ADMIN, source.source_id)
+        return fetched, told.problem
+
+    with serving(Reply(_send(body))) as url:
+        foreign.store_crl(
+            here, sub.certificate, makers.crl_der(sub, responder.certificate, **fresh)
+        )
+        assert answered(url, sub) == (0, "The OCSP answer is not used: CN=Responder is revoked.")
+        held = makers.crl_der(sub, extra=((x509.CRLNumber(2), False),), **fresh)
+        foreign.store_crl(here, sub.certificate, held)
+        assert answered(url, sub) == (1, None)
 
 
 def _stall(handler: http.server.BaseHTTPRequestHandler) -> None:

@@ -157,6 +157,29 @@ def test_the_anchor_binds_itself(what: str, defect: dict[str, Any]) -> None:
     assert isinstance(_ask(*_chain(root=defect)), NoPath), what
 
 
+UNPROCESSED = {
+    "nsCertType": ("2.16.840.1.113730.1.1", "03020780"),
+    "proxyCertInfo": ("1.3.6.1.5.5.7.1.14", "300c300a06082b06010505071501"),
+    "IP address delegation": ("1.3.6.1.5.5.7.1.7", "300c300a04020001300403020100"),
+    "AS identifiers": ("1.3.6.1.5.5.7.1.8", "3007a0053003020101"),
+    "ocsp-nocheck": ("1.3.6.1.5.5.7.48.1.5", "0500"),
+    "nobody knows what": ("1.2.3.4", "0500"),
+}
+
+
+@pytest.mark.parametrize("place", ["root", "middle", "end"])
+@pytest.mark.parametrize("kind", UNPROCESSED)
+def test_a_critical_extension_that_nothing_here_processes_refuses(kind: str, place: str) -> None:
+    """OpenSSL knows the names of some of them and goes on."""
+    oid, value = UNPROCESSED[kind]
+    odd = x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), bytes.fromhex(value))
+    if kind == "ocsp-nocheck":
+        refused: dict[str, Any] = {place: {"extra": ((x509.OCSPNoCheck(), True),)}}
+    else:
+        refused = {place: {"extra": ((odd, True),)}}
+    assert _fault(_ask(*_chain(**refused))) is PathFault.PROFILE
+
+
 def test_an_anchor_without_basic_constraints_issues_nothing() -> None:
     root = certificate("Root", None)
     assert _fault(_ask(leaf("Leaf", root), (), root)) is PathFault.ISSUER_IS_LEAF

@@ -104,12 +104,11 @@ def test_a_bomb_of_look_alikes_costs_a_set_number_of_checks(
 
 def test_a_bomb_that_reaches_an_anchor_is_bounded_as_well(work: Work) -> None:
     """All look-alikes share the root's key, so every candidate up to OpenSSL looks right."""
-    root = make(Spec(common_name="Same"))
-    bomb = [make(Spec(common_name="Same", key=root.key), root) for _ in range(60)]
-    bad = make(Spec(common_name="Same", key=root.key, path_length=0), root)
-    leaf = make(Spec(common_name="leaf", ca=False, key_usage=CONTRACT_USAGE,
-                     critical_unknown=True), bad)  # fmt: skip
-    found = find(leaf.certificate, _pool(bad, *bomb), _pool(root))
+    excluded = x509.NameConstraints(None, [x509.DirectoryName(makers.name("leaf"))])
+    root = makers.ca("Same", extra=((excluded, True),))
+    bomb = [makers.ca("Same", root, key=root.key) for _ in range(60)]
+    leaf = makers.leaf("leaf", root)
+    found = find(leaf.certificate, tuple(held.certificate for held in bomb), (root.certificate,))
     assert isinstance(found, NoPath)
     assert 0 < work.signatures <= MAX_SIGNATURE_CHECKS
     assert max(map(len, work.paths)) <= MAX_CERTIFICATES + 2

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from cryptography import x509
+
 from pki.clock import format_time
 from pki.pkix.certificate import Certificate
 from pki.pkix.path import policies
@@ -11,12 +13,28 @@ from pki.pkix.path.signatures import of_certificate, weak_key, weak_signature
 from pki.pkix.path.values import NoPath, PathFault, Rules
 
 _ANY_EKU: Final = "2.5.29.37.0"
+_PROCESSED: Final = frozenset(
+    x509.ObjectIdentifier(f"2.5.29.{arc}")
+    for arc in (
+        15,  # keyUsage
+        17,  # subjectAltName: against name constraints
+        19,  # basicConstraints
+        30,  # nameConstraints
+        31,  # cRLDistributionPoints: which CRL speaks for the certificate
+        32,  # certificatePolicies
+        33,  # policyMappings
+        36,  # policyConstraints
+        37,  # extendedKeyUsage
+        54,  # inhibitAnyPolicy
+    )
+)
 
 
 def fault(path: tuple[Certificate, ...], rules: Rules) -> NoPath | None:
     """Ask what RFC 5280 6.1 asks of a path apart from signatures and names, and what rules add."""
     return (
         _issuers(path)
+        or _critical(path)
         or _anchor(path[-1], rules)
         or _strength(path, rules)
         or _dates(path, rules)
@@ -52,6 +70,16 @@ def _issuer_fault(issuer: Certificate) -> NoPath | None:
     lacks = "keyCertSign" if issuer.is_ca else "cA TRUE"
     detail = f"{issuer.subject_text} lacks {lacks} and cannot issue"
     return NoPath(fault=PathFault.ISSUER_NOT_CA, detail=detail, certificate=issuer)
+
+
+def _critical(path: tuple[Certificate, ...]) -> NoPath | None:
+    """RFC 5280 4.2: OpenSSL lets some critical extensions pass that nothing here looks at."""
+    for certificate in path:
+        for extension in certificate.extensions:
+            if extension.critical and extension.oid not in _PROCESSED:
+                what = extension.oid.dotted_string
+                return _profile(certificate, f"nobody knows its critical extension {what}")
+    return None
 
 
 def _anchor(anchor: Certificate, rules: Rules) -> NoPath | None:

@@ -6,6 +6,7 @@ from cryptography import x509
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from pki.pkix.certificate import Certificate
 from pki.pkix.path import ANY_POLICY, Path, PolicyInputs, Rules, find
 from tests.conformance.makers import NOW, Extensions, ca, leaf, new_key
 from tests.conformance.second_engines import Question, pyhanko_accepts
@@ -51,7 +52,7 @@ def test_both_engines_give_one_answer_to_policies_and_mappings(
 ) -> None:
     """Where the flag of a CA says so, it has its issuer's name and is self-issued."""
     root = held = ca("CA 0", key=KEYS[0])
-    pool = []
+    pool: list[Certificate] = []
     for depth, (extra, self_issued) in enumerate(middle, start=1):
         name = pool[-1].common_names[0] if self_issued and pool else f"CA {depth}"
         held = ca(name, held, extra=extra, key=KEYS[depth])

@@ -55,6 +55,7 @@ class Action(StrEnum):
     KEEP_WEBHOOKS = "keep_webhooks"
     KEEP_ROAMING = "keep_roaming"
     READ_ROAMING = "read_roaming"
+    KEEP_EMSP = "keep_emsp"
     READ_AUDIT = "read_audit"
     READ_METRICS = "read_metrics"
 
@@ -93,6 +94,7 @@ GRANTS: Final[Mapping[Action, frozenset[Role]]] = {
     Action.INSTALL: frozenset((Role.CPO, Role.OEM)),
     Action.KEEP_WEBHOOKS: _SUBSCRIBERS,
     Action.KEEP_ROAMING: frozenset(),
+    Action.KEEP_EMSP: frozenset((Role.EMSP,)),
     Action.READ_ROAMING: frozenset((Role.CPO, Role.EMSP, Role.HUB, Role.AUDITOR)),
     Action.READ_AUDIT: frozenset((Role.AUDITOR,)),
     Action.READ_METRICS: frozenset((Role.AUDITOR,)),

@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final
 
-from pki import access, audit
-from pki.errors import BadInput, Conflict, NotFound, PolicyViolation
+from pki import access, audit, route
+from pki.clock import format_time
+from pki.errors import BadInput, Conflict, JsonValue, NotFound, PolicyViolation
 from pki.ids import Edition, Emaid, ProviderId, quote
 from pki.model import (
     Account,
@@ -23,37 +27,71 @@ from pki.model import (
     CredentialKind,
     CredentialState,
     Principal,
+    Whitelist,
 )
 from pki.ports import Deployment, Transaction
 
 _SHARED_LENGTHS = (14, 15)
 
 
-def add(
+class Keep(Enum):
+    """Stands for a value that stays as it is."""
+
+    KEEP = "keep"
+
+
+KEEP: Final = Keep.KEEP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractChange:
+    """
+    What becomes of a contract.
+
+    Attributes:
+        valid_from, valid_until, whitelist: None takes away the bound, or the rule.
+    """
+
+    state: ContractState | Keep = KEEP
+    valid_from: dt.datetime | Keep | None = KEEP
+    valid_until: dt.datetime | Keep | None = KEEP
+    whitelist: Whitelist | Keep | None = KEEP
+
+
+_AS_IT_COMES: Final = ContractChange()
+
+
+def add(  # noqa: PLR0913 - what is registered, and how
     deployment: Deployment,
     principal: Principal,
     text: str,
     *,
     edition: Edition = Edition.ISO2,
     state: ContractState = ContractState.ACTIVE,
+    terms: ContractChange = _AS_IT_COMES,
 ) -> Contract:
     """
     Register a contract whose certificate another PKI issued.
 
+    Args:
+        terms: validity and whitelist rule to begin with.
+
     Raises:
-        BadInput: `invalid_emaid`.
+        BadInput: `invalid_emaid`, `invalid_validity`.
         PolicyViolation: `account_unknown`.
         Conflict: `contract_exists`, `emaid_ambiguous`.
     """
     emaid = Emaid.parse(text, edition)
-    access.require(principal, access.Action.KEEP_CONTRACTS, emaid.provider.value)
     now = deployment.clock.now()
     with deployment.store.write() as tx:
-        require_account(tx, emaid.provider.value, lock=True)
+        account = route.holder(tx, emaid.key, now)
+        access.require(principal, access.Action.KEEP_CONTRACTS, account)
+        require_account(tx, account, lock=True)
         if tx.contracts.find(edition, emaid.key) is not None:
             raise Conflict("contract_exists", f"The contract {emaid} is registered already.")
         _refuse_twin(tx, emaid, None)
-        return _add(tx, emaid, state, now, principal.name)
+        wanted = _changed(_new(emaid, account, state, now), terms)
+        return _add(tx, wanted, now, principal.name)
 
 
 def set_state(
@@ -71,31 +109,112 @@ def set_state(
         BadInput: `invalid_emaid`.
         NotFound: `contract_unknown`.
     """
-    emaid = Emaid.parse(text, edition)
-    access.require(principal, access.Action.KEEP_CONTRACTS, emaid.provider.value)
+    return change(deployment, principal, text, ContractChange(state=state), edition=edition)
+
+
+def change(
+    deployment: Deployment,
+    principal: Principal,
+    text: str,
+    wanted: ContractChange,
+    *,
+    edition: Edition | None = None,
+) -> Contract:
+    """
+    Change state, validity or whitelist rule of a contract; the next decision sees it.
+
+    Raises:
+        BadInput: `invalid_emaid`, `invalid_validity`.
+        NotFound: `contract_unknown`.
+        Conflict: `emaid_ambiguous`.
+        NotAllowed: `party_not_allowed`.
+    """
+    now = deployment.clock.now()
     with deployment.store.write() as tx:
-        require_account(tx, emaid.provider.value, lock=True)
-        contract = tx.contracts.find(edition, emaid.key)
-        if contract is None:
-            raise NotFound(
-                "contract_unknown",
-                f"No contract {emaid} is registered for ISO 15118-{edition.value}.",
-                hint="`pnc contract list` shows the contracts.",
-            )
-        tx.contracts.set_state(contract.contract_id, state)
+        before = named(tx, principal, text, edition)
+        require_account(tx, before.account.value, lock=True)
+        before = tx.contracts.get(before.contract_id) or before  # as it is behind the lock
+        after = _changed(before, wanted)
+        if after.state is not before.state:
+            tx.contracts.set_state(before.contract_id, after.state)
+        tx.contracts.set_terms(after)
+        tx.credentials.touch(before.contract_id, now)
         audit.record(
             tx,
             chain=audit.ADMIN,
-            at=deployment.clock.now(),
+            at=now,
             actor=principal.name,
             action="contract.set",
-            subject=emaid.key,
-            details={"before": contract.state.value, "after": state.value},
+            subject=before.identifiers[0].key,
+            details={"before": before.state.value, "after": after.state.value, **_told(after)},
         )
-        changed = tx.contracts.get(contract.contract_id)
-    if changed is None:
-        raise NotFound("contract_unknown", f"The contract {emaid} has gone.")
-    return changed
+    return after
+
+
+def _changed(before: Contract, wanted: ContractChange) -> Contract:
+    after = replace(
+        before,
+        state=before.state if isinstance(wanted.state, Keep) else wanted.state,
+        valid_from=_kept(wanted.valid_from, before.valid_from),
+        valid_until=_kept(wanted.valid_until, before.valid_until),
+        whitelist=before.whitelist if isinstance(wanted.whitelist, Keep) else wanted.whitelist,
+    )
+    begin, end = after.valid_from, after.valid_until
+    if begin is not None and end is not None and end <= begin:
+        raise BadInput("invalid_validity", "The end of a contract lies behind its begin.")
+    return after
+
+
+def _kept(wanted: dt.datetime | Keep | None, before: dt.datetime | None) -> dt.datetime | None:
+    return before if isinstance(wanted, Keep) else wanted
+
+
+def _told(contract: Contract) -> dict[str, JsonValue]:
+    """Return for the audit log what bounds a contract."""
+    told: dict[str, JsonValue] = {}
+    if contract.valid_from is not None:
+        told["validFrom"] = format_time(contract.valid_from)
+    if contract.valid_until is not None:
+        told["validUntil"] = format_time(contract.valid_until)
+    if contract.whitelist is not None:
+        told["whitelist"] = contract.whitelist.value
+    return told
+
+
+def find(
+    deployment: Deployment, principal: Principal, text: str, edition: Edition | None = None
+) -> Contract:
+    """
+    Return a contract of the caller's.
+
+    Raises:
+        BadInput: `invalid_emaid`.
+        NotFound: `contract_unknown`, also for what the caller may not see.
+        Conflict: `emaid_ambiguous`.
+    """
+    with deployment.store.read() as tx:
+        return named(tx, principal, text, edition)
+
+
+def named(tx: Transaction, principal: Principal, text: str, edition: Edition | None) -> Contract:
+    """Return the caller's contract that an identifier names; errors as `find`."""
+    found = resolve(tx, text, edition)
+    if found.ambiguous:
+        raise Conflict(
+            "emaid_ambiguous",
+            f"{quote(text)} names a -2 and a -20 contract.",
+            hint="Say which edition is meant.",
+        )
+    if found.contract is None:
+        emaid = Emaid.parse(text, edition or Edition.ISO2)
+        access.require(principal, access.Action.KEEP_CONTRACTS, emaid.provider.value)
+        raise NotFound(
+            "contract_unknown",
+            f"No contract {emaid} is registered for ISO 15118-{emaid.edition.value}.",
+            hint="`pnc contract list` shows the contracts.",
+        )
+    access.require(principal, access.Action.KEEP_CONTRACTS, found.contract.account.value)
+    return found.contract
 
 
 def search(
@@ -174,14 +293,15 @@ def attach(tx: Transaction, emaid: Emaid, now: dt.datetime, actor: str) -> Contr
     Raises:
         Conflict: `emaid_ambiguous`.
     """
-    require_account(tx, emaid.provider.value, lock=True)
+    account = route.holder(tx, emaid.key, now)
+    require_account(tx, account, lock=True)
     known = tx.contracts.find(emaid.edition, emaid.key)
     if known is not None:
         return known
     same = _same_contract(tx, emaid)
     _refuse_twin(tx, emaid, same)
     if same is None:
-        return _add(tx, emaid, ContractState.ACTIVE, now, actor)
+        return _add(tx, _new(emaid, account, ContractState.ACTIVE, now), now, actor)
     tx.contracts.add_identifier(same.contract_id, emaid)
     if emaid.edition is Edition.ISO2:  # the same EMAID of -20 is the same credential
         _register(tx, same, emaid, now)
@@ -248,16 +368,18 @@ def _twins(tx: Transaction, emaid: Emaid) -> list[Contract]:
     return [other] if other else []
 
 
-def _add(
-    tx: Transaction, emaid: Emaid, state: ContractState, now: dt.datetime, actor: str
-) -> Contract:
-    contract = Contract(
+def _new(emaid: Emaid, account: str, state: ContractState, now: dt.datetime) -> Contract:
+    return Contract(
         contract_id=secrets.token_hex(12),
         identifiers=(emaid,),
-        account=emaid.provider,
+        account=ProviderId.parse(account),
         state=state,
         created_at=now,
     )
+
+
+def _add(tx: Transaction, contract: Contract, now: dt.datetime, actor: str) -> Contract:
+    emaid = contract.identifiers[0]
     tx.contracts.add(contract)
     _register(tx, contract, emaid, now)
     audit.record(
@@ -267,6 +389,10 @@ def _add(
         actor=actor,
         action="contract.add",
         subject=emaid.key,
-        details={"edition": emaid.edition.value, "state": state.value},
+        details={
+            "edition": emaid.edition.value,
+            "state": contract.state.value,
+            **_told(contract),
+        },
     )
     return contract

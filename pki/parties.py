@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pki import access, audit
-from pki.errors import BadInput, JsonValue, NotFound
+from pki.errors import BadInput, JsonValue, NotFound, PolicyViolation
 from pki.ids import ProviderId, quote
-from pki.model import Account, Party, Principal, Role
+from pki.model import Account, Emsp, Party, Principal, Role, Whitelist
+from pki.outbound import check_address
 from pki.ports import Deployment
 
 _MAX_NAME = 64  # RFC 5280 upper bound of organizationName
@@ -111,6 +112,86 @@ def set_hub(
     if changed is None:
         raise NotFound("party_unknown", f"The party {quote(party)} has gone.")
     return changed
+
+
+def set_emsp(  # noqa: PLR0913 - one keyword per fact
+    deployment: Deployment,
+    principal: Principal,
+    text: str,
+    *,
+    party_id: str | None = None,
+    realtime_url: str | None = None,
+    whitelist: Whitelist | None = None,
+) -> Emsp:
+    """
+    Say how an eMSP is called in roaming, asked in real time, and by which rule if no other holds.
+
+    What is None is taken away: the party id is the provider id then, and nobody is asked.
+
+    Raises:
+        BadInput: `invalid_provider_id`, `invalid_address`.
+        PolicyViolation: `account_unknown`.
+    """
+    provider = ProviderId.parse(text)
+    access.require(principal, access.Action.KEEP_EMSP, provider.value)
+    if realtime_url is not None:
+        check_address(realtime_url)
+    emsp = Emsp(
+        provider_id=provider,
+        party_id=ProviderId.parse(party_id).value if party_id is not None else None,
+        realtime_url=realtime_url,
+        whitelist=whitelist,
+    )
+    now = deployment.clock.now()
+    with deployment.store.write() as tx:
+        if tx.contracts.account(provider, lock=True) is None:
+            raise PolicyViolation(
+                "account_unknown", f"There is no eMSP account for {provider.value}."
+            )
+        tx.roaming.put_emsp(emsp)
+        tx.roaming.changed(now)
+        audit.record(
+            tx,
+            chain=audit.ADMIN,
+            at=now,
+            actor=principal.name,
+            action="emsp.set",
+            subject=provider.value,
+            details={
+                "party": emsp.party_id,
+                "realTime": realtime_url is not None,
+                "whitelist": whitelist.value if whitelist else None,
+            },
+        )
+    return emsp
+
+
+def emsps(
+    deployment: Deployment, principal: Principal, *, after: str | None = None, limit: int = 100
+) -> list[tuple[Account, Emsp]]:
+    """Return a page of accounts that the caller may see, and how they are asked, by provider id."""
+    access.require(principal, access.Action.READ_ROAMING)
+    with deployment.store.read() as tx:
+        known = tx.contracts.accounts()
+        ways = {emsp.provider_id: emsp for emsp in tx.roaming.emsps()}
+    owners = access.visible_owners(principal) if principal.role is Role.EMSP else None
+    seen = [a for a in known if owners is None or a.provider_id.value in owners]
+    page = [a for a in seen if after is None or a.provider_id.value > after][:limit]
+    return [(a, ways.get(a.provider_id, Emsp(provider_id=a.provider_id))) for a in page]
+
+
+def search(
+    deployment: Deployment,
+    principal: Principal,
+    *,
+    after: tuple[str, str] | None = None,
+    limit: int = 100,
+) -> list[Party]:
+    """Return a page of registered companies, by role and identifier, beginning behind `after`."""
+    access.require(principal, access.Action.READ_ROAMING)
+    with deployment.store.read() as tx:
+        known = tx.contracts.parties()
+    return [p for p in known if after is None or (p.role.value, p.party_id) > after][:limit]
 
 
 def accounts(deployment: Deployment, principal: Principal) -> list[Account]:

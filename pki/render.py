@@ -224,6 +224,9 @@ def contract_json(contract: Contract) -> Json:
         ],
         "account": contract.account.value,
         "state": contract.state.value,
+        "validFrom": _time(contract.valid_from),
+        "validUntil": _time(contract.valid_until),
+        "whitelist": contract.whitelist.value if contract.whitelist else None,
         "createdAt": format_time(contract.created_at),
     }
 
@@ -243,6 +246,7 @@ def party_json(party: Party) -> Json:
         "partyId": party.party_id,
         "role": party.role.value,
         "name": party.name,
+        "hub": party.hub,
         "createdAt": format_time(party.created_at),
     }
 

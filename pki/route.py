@@ -85,6 +85,18 @@ def to_cpo(directory: Directory, evse: str, at: dt.datetime) -> str | None:
     return None if evse.startswith("+") else evse[:_PARTY_ID]
 
 
+def holder(tx: Transaction, emaid: str, at: dt.datetime) -> str:
+    """Return the provider id of the account that a canonical EMAID belongs to at a time."""
+    held = [
+        found
+        for found in tx.roaming.ranges()
+        if found.kind is RangeKind.EMAID and emaid.startswith(found.prefix) and found.holds(at)
+    ]
+    if not held:
+        return emaid[:_PARTY_ID]
+    return max(held, key=lambda found: (len(found.prefix), found.valid_from)).party_id
+
+
 def add(  # noqa: PLR0913 - the columns of a range
     deployment: Deployment,
     principal: Principal,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from pki import foreign, tokens, validate
+from pki import foreign, repeat, route, tokens, validate
 from pki.authorize import Roaming
 from pki.beacon import Beacon
 from pki.clock import Clock, SystemClock
@@ -66,6 +66,8 @@ class Services:
             every=60.0,
             work=lambda: foreign.fetch_due(self.deployment, self.settings.outbound),
         )
+        ranges = Job(name="ranges", every=60.0, work=lambda: route.settle(self.deployment))
+        keys = Job(name="repeat", every=3600.0, work=lambda: repeat.prune(self.deployment))
         prune = Job(
             name="decisions",
             every=600.0,
@@ -87,7 +89,8 @@ class Services:
         )
         push = Job(name="partner-push", every=2.0, work=lambda: push_due(self.partners))
         resync = Job(name="partner-sync", every=900.0, work=lambda: sync_due(self.partners))
-        return (*own, fetch, prune, rotate, expire, provide, webhooks, push, resync)
+        roaming = (push, resync, ranges, keys)
+        return (*own, fetch, prune, rotate, expire, provide, webhooks, *roaming)
 
     def close(self) -> None:
         """End the view's thread, tell what is still to be told, give back database connections."""

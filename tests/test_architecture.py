@@ -23,10 +23,13 @@ VERBS: dict[str, set[str]] = {
     # verb: the other verbs that it may import
     "audit": set(),
     "access": {"audit"},
-    "parties": {"access", "audit"},
+    "parties": {"access", "audit", "outbound"},
     "tokens": {"access", "audit"},
     "events": {"access", "audit", "outbound"},
-    "contracts": {"access", "audit"},
+    "contracts": {"access", "audit", "route"},
+    "credentials": {"audit", "contracts"},
+    "repeat": set(),
+    "sessions": {"access", "authorize", "route"},
     "trust": {"access", "audit"},
     "sign": {"audit"},
     "issue": {"access", "audit", "contracts", "sign"},
@@ -50,6 +53,7 @@ VERBS: dict[str, set[str]] = {
     "provision": {"access", "audit", "contracts", "issue", "revoke", "trust", "validate"},
     "render_partners": {"partners"},
     "demo": {"access", "agreements", "parties"},
+    "render_roaming": set(),
     "render": {"access", "audit", "issue", "lookup", "revoke"},
 }
 LAYER_4 = ("settings", "services")

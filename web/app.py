@@ -11,6 +11,7 @@ from flask import Flask, Response, g, request
 
 from pki.services import Services
 from web import (
+    agreements,
     api,
     est,
     logs,
@@ -18,12 +19,14 @@ from web import (
     ocpi,
     ocpp,
     ocpp_install,
+    ocpp_sessions,
     ocpp_status,
     openapi,
     ops,
     parsing,
     problems,
     remote,
+    roaming,
     status_routes,
 )
 from web.metrics import Metrics
@@ -64,6 +67,9 @@ def create_app(services: Services, metrics: Metrics | None = None) -> Flask:
         ocpp_status.blueprint(services.deployment, services.answers, variant=variant)
     )
     app.register_blueprint(ocpp_install.blueprint(services.deployment))
+    app.register_blueprint(ocpp_sessions.blueprint(services.deployment, services.roaming, metrics))
+    for module in (roaming, agreements):
+        app.register_blueprint(module.blueprint(services.deployment))
     app.register_blueprint(oauth.blueprint(services.deployment))
     app.register_blueprint(est.blueprint(services.deployment, metrics, services.settings.enrol))
     app.register_blueprint(ocpi.blueprint(services.partners, services.roaming))

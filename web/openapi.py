@@ -9,7 +9,15 @@ from flask import Blueprint, Response
 
 from pki import __version__
 from pki.pkix.profiles import Kind
-from web import ocpp_install, ocpp_status, openapi_est, openapi_oauth, openapi_ocpi
+from web import (
+    ocpp_install,
+    ocpp_sessions,
+    ocpp_status,
+    openapi_est,
+    openapi_oauth,
+    openapi_ocpi,
+    openapi_roaming,
+)
 from web.answers import JSON, PROBLEM
 from web.openapi_words import OPEN, READ, WRITE, body, good, open_get, parameter, problems
 from web.parsing import DEFAULT_PAGE, MAX_PAGE, MAX_STATION_ID
@@ -110,7 +118,21 @@ def _release() -> Schema:
 
 
 _STATION: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": MAX_STATION_ID}
+_KNOWN: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 36}
 _OCPP: Final[dict[str, tuple[str, list[Schema]]]] = {
+    ocpp_sessions.MESSAGE: (
+        "begin and end of a session (E01 to E07), tied to its authorisation.",
+        [
+            parameter("X-Station-Id", "header", _STATION, "Station that tells of it."),
+            parameter("X-Evse-Id", "header", _STATION, "EVSE that the car stands at."),
+            parameter(
+                "X-Authorization-Reference",
+                "header",
+                _KNOWN,
+                "As `Authorize` answered; without it, the token is authorised now.",
+            ),
+        ],
+    ),
     "Authorize": (
         "may this contract charge (C07)?",
         [
@@ -265,9 +287,13 @@ def document(public_url: str) -> Schema:
             **openapi_oauth.paths(),
             **openapi_est.paths(),
             **openapi_ocpi.paths(),
+            **openapi_roaming.paths(),
         },
         "components": {
-            "schemas": components() | openapi_oauth.components() | openapi_ocpi.components(),
+            "schemas": components()
+            | openapi_oauth.components()
+            | openapi_ocpi.components()
+            | openapi_roaming.components(),
             "securitySchemes": _SECURITY,
         },
     }

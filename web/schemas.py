@@ -27,6 +27,7 @@ Schema = dict[str, Any]
 
 OCPP_ACTIONS: Final = (
     *((version, "Authorize") for version in VERSIONS),
+    *((version, "TransactionEvent") for version in VERSIONS),
     *((version, ocpp_status.SINGLE) for version in VERSIONS),
     *((version, ocpp_install.ACTION) for version in VERSIONS),
     *((version, ocpp_status.CHAIN) for version in ocpp_status.CHAIN_VERSIONS),

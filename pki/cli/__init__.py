@@ -18,6 +18,7 @@ from pki.cli import (
     people,
     pools,
     provision,
+    roaming,
     serve,
     tokens,
     trust,
@@ -57,6 +58,7 @@ for _module in (
     people,
     pools,
     provision,
+    roaming,
     tokens,
     webhooks,
 ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +30,7 @@ from pki.cli.output import (
 from pki.clock import parse_time
 from pki.ids import Edition
 from pki.issue import IssueRequest
-from pki.model import Contract, ContractState
+from pki.model import Contract, ContractState, Whitelist
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
 
@@ -116,6 +117,49 @@ def contract_set(home: HomeOption, *, emaid: str, state: str, edition: str, as_j
             services.deployment, operator(), emaid, ContractState(state), edition=Edition(edition)
         )
     _show(contract, as_json=as_json)
+
+
+@contract_group.command("terms")
+@click.argument("emaid")
+@click.option("--from", "begin", help="Begin of validity; `-` takes it away.")
+@click.option("--until", "end", help="End of validity, exclusive; `-` takes it away.")
+@click.option("--whitelist", type=click.Choice([*(rule.value for rule in Whitelist), "-"]))
+@click.option("--edition", type=click.Choice(["2", "20"]), help="Default: 2, then 20.")
+@json_option
+@click.pass_obj
+@with_errors
+def contract_terms(  # noqa: PLR0913 - one parameter per option
+    home: HomeOption,
+    *,
+    emaid: str,
+    begin: str | None,
+    end: str | None,
+    whitelist: str | None,
+    edition: str | None,
+    as_json: bool,
+) -> None:
+    """Change validity or whitelist rule of a contract; what is left out stays."""
+    rule = None if whitelist in (None, "-") else Whitelist(whitelist)
+    wanted = contracts.ContractChange(
+        valid_from=_bound(begin),
+        valid_until=_bound(end),
+        whitelist=rule if whitelist is not None else contracts.KEEP,
+    )
+    with installation(home) as services:
+        contract = contracts.change(
+            services.deployment,
+            operator(),
+            emaid,
+            wanted,
+            edition=Edition(edition) if edition else None,
+        )
+    _show(contract, as_json=as_json)
+
+
+def _bound(text: str | None) -> dt.datetime | contracts.Keep | None:
+    if text is None:
+        return contracts.KEEP
+    return None if text == "-" else parse_time(text)
 
 
 @contract_group.command("list")

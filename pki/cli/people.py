@@ -19,10 +19,11 @@ from pki.cli.output import (
     yes_option,
 )
 from pki.errors import Unavailable
-from pki.model import Role
+from pki.model import Role, Whitelist
 
 _ROLES: Final = [role.value for role in Role]
-_COMPANIES: Final = ["cpo", "oem", "cps"]
+_COMPANIES: Final = ["cpo", "oem", "cps", "hub"]
+_IN_ROAMING: Final = ["cpo", "emsp"]
 
 
 @click.group("emsp")
@@ -41,6 +42,42 @@ def emsp_add(home: HomeOption, *, provider_id: str, name: str | None, as_json: b
     with installation(home) as services:
         account = parties.add_emsp(services.deployment, operator(), provider_id, name)
     body = render.account_json(account)
+    emit(body, as_json=as_json, table=lambda: facts(body.items()))
+
+
+@emsp_group.command("set")
+@click.argument("provider_id")
+@click.option("--party", "party_id", help="Party id in OCPI (default: the provider id).")
+@click.option("--realtime-url", help="Address of its real-time hook.")
+@click.option("--whitelist", type=click.Choice([rule.value for rule in Whitelist]))
+@json_option
+@click.pass_obj
+@with_errors
+def emsp_set(  # noqa: PLR0913 - one parameter per option
+    home: HomeOption,
+    *,
+    provider_id: str,
+    party_id: str | None,
+    realtime_url: str | None,
+    whitelist: str | None,
+    as_json: bool,
+) -> None:
+    """Say how an eMSP is called in roaming and asked; what is left out is taken away."""
+    with installation(home) as services:
+        emsp = parties.set_emsp(
+            services.deployment,
+            operator(),
+            provider_id,
+            party_id=party_id,
+            realtime_url=realtime_url,
+            whitelist=Whitelist(whitelist) if whitelist else None,
+        )
+    body = {
+        "providerId": emsp.provider_id.value,
+        "partyId": emsp.party_id or emsp.provider_id.value,
+        "realtimeUrl": emsp.realtime_url,
+        "whitelist": emsp.whitelist.value if emsp.whitelist else None,
+    }
     emit(body, as_json=as_json, table=lambda: facts(body.items()))
 
 
@@ -76,6 +113,23 @@ def party_add(home: HomeOption, *, identifier: str, role: str, name: str, as_jso
     """Register a CPO by operator id (DE*ABC), an OEM by WMI, or a CPS by any short name."""
     with installation(home) as services:
         party = parties.add_party(services.deployment, operator(), Role(role), identifier, name)
+    body = render.party_json(party)
+    emit(body, as_json=as_json, table=lambda: facts(body.items()))
+
+
+@party_group.command("set")
+@click.argument("identifier")
+@click.option("--role", required=True, type=click.Choice(_IN_ROAMING))
+@click.option("--hub", help="Party id of the hub through which it is reached (default: directly).")
+@json_option
+@click.pass_obj
+@with_errors
+def party_set(
+    home: HomeOption, *, identifier: str, role: str, hub: str | None, as_json: bool
+) -> None:
+    """Say through which hub it is reached: pnc party set FRMOB --role emsp --hub NLHUB."""
+    with installation(home) as services:
+        party = parties.set_hub(services.deployment, operator(), Role(role), identifier, hub)
     body = render.party_json(party)
     emit(body, as_json=as_json, table=lambda: facts(body.items()))
 

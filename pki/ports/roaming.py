@@ -73,6 +73,9 @@ class Credentials(Protocol):
     def put(self, credential: Credential) -> None:
         """Store a credential in place of the one of the same kind, uid and eMSP; its id stays."""
 
+    def touch(self, contract_id: str, at: dt.datetime) -> None:
+        """Note that the credentials of a contract changed with it, for whoever follows them."""
+
     def get(self, credential_id: str) -> Credential | None: ...
 
     def find(self, kind: CredentialKind, uid: str, emsp: str) -> Credential | None: ...
@@ -124,6 +127,9 @@ class Sessions(Protocol):
 
     def running(self, contract_id: str) -> int:
         """Return how many sessions of a contract are running."""
+
+    def tie(self, session: Session) -> None:
+        """Write reference, eMSP, contract and the number of others of a session."""
 
     def stop(self, session: Session) -> bool:
         """Write end, energy and reason of a session; False where it was stopped already."""

@@ -27,6 +27,16 @@ _BY_REFERENCE: Final = (
 _RUNNING: Final = select(func.count().label("found")).where(
     sessions.c.contract_id == bindparam("contract_id"), text(RUNNING)
 )
+_TIE: Final = (
+    update(sessions)
+    .where(sessions.c.session_id == bindparam("the_session"))
+    .values(
+        {
+            name: bindparam(f"new_{name}")
+            for name in ("reference", "emsp", "contract_id", "contract", "others")
+        }
+    )
+)
 _STOP: Final = (
     update(sessions)
     .where(sessions.c.session_id == bindparam("the_session"), text(RUNNING))
@@ -69,6 +79,18 @@ class SessionRows:
         """Return how many sessions of a contract are running."""
         row = self._session.first(_RUNNING, {"contract_id": contract_id})
         return int(row.found) if row else 0
+
+    def tie(self, session: model.Session) -> None:
+        """Write reference, eMSP, contract and the number of others of a session."""
+        row = {
+            "the_session": session.session_id,
+            "new_reference": session.reference,
+            "new_emsp": session.emsp,
+            "new_contract_id": session.contract_id,
+            "new_contract": session.contract,
+            "new_others": session.others,
+        }
+        self._session.change(_TIE, row)
 
     def stop(self, session: model.Session) -> bool:
         """Write end, energy and reason of a session; False where it was stopped already."""

@@ -73,9 +73,6 @@ class Credentials(Protocol):
     def put(self, credential: Credential) -> None:
         """Store a credential in place of the one of the same kind, uid and eMSP; its id stays."""
 
-    def touch(self, contract_id: str, at: dt.datetime) -> None:
-        """Note that the credentials of a contract changed with it, for whoever follows them."""
-
     def get(self, credential_id: str) -> Credential | None: ...
 
     def find(self, kind: CredentialKind, uid: str, emsp: str) -> Credential | None: ...

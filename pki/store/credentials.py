@@ -29,11 +29,6 @@ def _replace(insert: Insert) -> Insert:
 
 _ADD: Final = Upsert.new(credentials)
 _PUT: Final = Upsert.of(credentials, _replace)
-_TOUCH: Final = (
-    update(credentials)
-    .where(credentials.c.contract_id == bindparam("the_contract"))
-    .values(updated_at=bindparam("at"))
-)
 _GET: Final = select(credentials).where(credentials.c.credential_id == bindparam("credential_id"))
 _NAMED: Final = (
     select(credentials)
@@ -79,10 +74,6 @@ class CredentialRows:
     def put(self, credential: Credential) -> None:
         """Store a credential in place of the one of the same kind, uid and eMSP; its id stays."""
         self._session.put(_PUT, _columns(credential))
-
-    def touch(self, contract_id: str, at: dt.datetime) -> None:
-        """Note that the credentials of a contract changed with it."""
-        self._session.change(_TOUCH, {"the_contract": contract_id, "at": at})
 
     def get(self, credential_id: str) -> Credential | None:
         """Return the credential, or None."""

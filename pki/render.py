@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import NoEncryption
 
 from pki.audit import ChainReport
 from pki.clock import format_time
@@ -91,8 +91,7 @@ def issued_json(issued: Issued, *, with_key: bool) -> Json:
     """
     told = certificate_json(issued.record, issued.chain) | {"ignored": list(issued.ignored)}
     if with_key and issued.private_key is not None:
-        key = issued.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        told["privateKey"] = key.decode("ascii")
+        told["privateKey"] = issued.private_pem(NoEncryption()).decode("ascii")
     return told
 
 

@@ -9,10 +9,8 @@ from typing import Final
 import click
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
-    Encoding,
     KeySerializationEncryption,
     NoEncryption,
-    PrivateFormat,
 )
 
 from pki import lookup, render
@@ -34,7 +32,7 @@ from pki.ids import Edition, Fingerprint
 from pki.issue import Issued, IssueRequest, issue
 from pki.pkix import pem
 from pki.pkix.profiles import Kind
-from pki.pkix.suites import PrivateKey, Suite
+from pki.pkix.suites import Suite
 from pki.revoke import parse_reason, release, revoke
 from pki.services import Services
 from pki.settings import MIN_PASSPHRASE
@@ -190,17 +188,13 @@ def _write(out: Path, issued: Issued, encryption: KeySerializationEncryption) ->
         "chain.pem": "".join(map(pem.encode, issued.chain)).encode(),
     }
     if issued.private_key is not None:
-        contents["key.pem"] = _key_pem(issued.private_key, encryption)
+        contents["key.pem"] = issued.private_pem(encryption)
     for name, data in contents.items():
         mode = 0o600 if name == "key.pem" else 0o644
         descriptor = os.open(out / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
     return [str(out / name) for name in contents]
-
-
-def _key_pem(key: PrivateKey, encryption: KeySerializationEncryption) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
 
 
 def _certificate_table(body: Json) -> object:

@@ -12,6 +12,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from cryptography.hazmat.primitives.asymmetric import x448
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    KeySerializationEncryption,
+    PrivateFormat,
+)
+
 from pki import access
 from pki.issue.order import IssueRequest, newest_issuer, place
 from pki.issue.phases import (
@@ -39,6 +46,7 @@ class Issued:
 
     Attributes:
         ignored: what the CSR asked for and did not get.
+        alternate_key: X448 key beside an Ed448 one.
         private_key: only where it was generated here; never stored.
     """
 
@@ -46,6 +54,14 @@ class Issued:
     chain: tuple[bytes, ...]
     ignored: tuple[str, ...] = ()
     private_key: PrivateKey | None = field(default=None, repr=False)
+    alternate_key: x448.X448PrivateKey | None = field(default=None, repr=False)
+
+    def private_pem(self, encryption: KeySerializationEncryption) -> bytes:
+        """Return the generated keys, PEM blocks one after the other; empty where there are none."""
+        keys = (key for key in (self.private_key, self.alternate_key) if key is not None)
+        return b"".join(
+            k.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption) for k in keys
+        )
 
 
 def issue(deployment: Deployment, principal: Principal, request: IssueRequest) -> Issued:
@@ -68,7 +84,11 @@ def issue(deployment: Deployment, principal: Principal, request: IssueRequest) -
     with deployment.store.read() as tx:
         chain = chain_of(tx, record)
     return Issued(
-        record=record, chain=chain, ignored=placed.ignored, private_key=placed.private_key
+        record=record,
+        chain=chain,
+        ignored=placed.ignored,
+        private_key=placed.private_key,
+        alternate_key=placed.alternate_key,
     )
 
 

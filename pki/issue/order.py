@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import x448
 from cryptography.x509.oid import NameOID
 
 from pki import access, contracts
@@ -13,7 +14,7 @@ from pki.errors import BadInput, NotFound, PolicyViolation
 from pki.ids import Edition, Emaid, EvccId, Pcid, SeccId
 from pki.issue.phases import Order, spki_hash, validity_end
 from pki.model import Issuer, IssuerState, Principal, Role
-from pki.pkix import build, csr
+from pki.pkix import alternate, build, csr
 from pki.pkix.certificate import Certificate, load
 from pki.pkix.profiles import Kind, Profile, find
 from pki.pkix.suites import PrivateKey, PublicKey, Suite, generate, suite_of
@@ -58,13 +59,33 @@ class Placed:
     order: Order
     ignored: tuple[str, ...]
     private_key: PrivateKey | None = field(repr=False)
+    alternate_key: x448.X448PrivateKey | None = field(repr=False)
 
 
 def place(deployment: Deployment, principal: Principal, request: IssueRequest) -> Placed:
     """Judge a request and turn it into an order; errors as `pki.issue.issue` names them."""
     asked, private_key = _key_and_name(request)
+    profile = find(request.kind, asked.suite.edition)
+    alternate_private = None
+    if not build.needs_alternate_key(profile, asked.suite):
+        asked = replace(asked, alternate_key=None)
+    elif private_key is not None:
+        alternate_private = x448.X448PrivateKey.generate()
+        asked = replace(asked, alternate_key=alternate_private.public_key())
+    elif asked.alternate_key is None:
+        raise PolicyViolation(
+            "alternate_key_missing",
+            "An Ed448 provisioning certificate carries an X448 key as well; the CSR names none.",
+            hint=f"Ask for the extension {alternate.OID} with the key's SubjectPublicKeyInfo.",
+        )
     order = _order(deployment, principal, request, asked)
-    return Placed(order=order, ignored=asked.ignored, private_key=private_key)
+    taken = f"extension {alternate.OID}" if asked.alternate_key else ""
+    return Placed(
+        order=order,
+        ignored=tuple(name for name in asked.ignored if name != taken),
+        private_key=private_key,
+        alternate_key=alternate_private,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +94,7 @@ class _Asked:
     suite: Suite
     common_name: str
     ignored: tuple[str, ...] = ()
+    alternate_key: x448.X448PublicKey | None = None
 
 
 def _key_and_name(request: IssueRequest) -> tuple[_Asked, PrivateKey | None]:
@@ -85,6 +107,7 @@ def _key_and_name(request: IssueRequest) -> tuple[_Asked, PrivateKey | None]:
         suite=parsed.suite,
         common_name=parsed.common_name,
         ignored=parsed.ignored,
+        alternate_key=parsed.alternate_key,
     )
     return asked, None
 
@@ -151,6 +174,7 @@ def _order(
         ),
         common_name=common_name,
         owner=owner,
+        alternate_key=asked.alternate_key,
         not_before=begin,
         not_after=validity_end(profile, certificate, begin, request.not_after, cut=request.cut),
     )

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import x448
 
 from pki import audit, contracts, sign
 from pki.errors import BadInput, Conflict, PolicyViolation, Unavailable
@@ -42,6 +43,7 @@ class Order:
     Attributes:
         issuer_certificate: None for a root, which signs itself.
         new_issuer: the CA that comes to life with this certificate, or None.
+        alternate_key: X448 key beside an Ed448 one, where the profile has it.
     """
 
     profile: Profile
@@ -55,6 +57,7 @@ class Order:
     not_before: dt.datetime
     not_after: dt.datetime
     new_issuer: Issuer | None = None
+    alternate_key: x448.X448PublicKey | None = None
 
 
 def spki_hash(public_key: PublicKey) -> bytes:
@@ -191,6 +194,7 @@ def twin_of(deployment: Deployment, order: Order, serial: SerialNumber) -> bytes
         not_after=order.not_after,
         ocsp_url=f"{_plain(deployment.public_url)}/ocsp" if profile.ocsp_url else None,
         crl_url=_crl_url(deployment, order, serial),
+        alternate_key=order.alternate_key,
     )
     key = _throw_away_key(issuer.suite)
     return build.encoded(build.builder(profile, facts).sign(key, issuer.suite.hash))

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import x448
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from pki.errors import PolicyViolation
+from pki.pkix import alternate
 from pki.pkix.der import SEQUENCE, encode
 from pki.pkix.profiles import KEY_USAGES, Profile
 from pki.pkix.suites import PublicKey, Suite, suite_of
@@ -45,6 +47,7 @@ class Facts:
         not_before, not_after: aware, whole seconds; both ends belong to the validity.
         ocsp_url: exactly where the profile has one.
         crl_url: None, unless certificates of this issuer shall name its CRL.
+        alternate_key: X448 key beside an Ed448 one, exactly where the profile has it.
     """
 
     serial: int
@@ -56,6 +59,12 @@ class Facts:
     not_after: dt.datetime
     ocsp_url: str | None
     crl_url: str | None
+    alternate_key: x448.X448PublicKey | None = None
+
+
+def needs_alternate_key(profile: Profile, suite: Suite | None) -> bool:
+    """Tell whether a certificate with a key of this suite carries an X448 key as well."""
+    return profile.alternate_key and suite is Suite.ED448
 
 
 def subject_name(
@@ -150,6 +159,10 @@ def _refuse_contradictions(profile: Profile, facts: Facts) -> None:
         "it needs an OCSP address": profile.ocsp_url and not facts.ocsp_url,
         "it has no OCSP address": not profile.ocsp_url and facts.ocsp_url is not None,
         "it has no CRL address": not profile.ocsp_url and facts.crl_url is not None,
+        "an X448 key stands beside Ed448 keys of provisioning certificates, nowhere else": (
+            needs_alternate_key(profile, suite_of(facts.public_key))
+            is (facts.alternate_key is None)
+        ),
         "a root signs itself": profile.self_signed
         and (facts.issuer_key_id is not None or facts.issuer != facts.subject),
         "it needs its issuer's key id": not profile.self_signed and not facts.issuer_key_id,
@@ -185,6 +198,8 @@ def _extensions(profile: Profile, facts: Facts) -> list[tuple[x509.ExtensionType
         found.append((_distribution_point(facts.crl_url), False))
     if profile.no_check:
         found.append((x509.OCSPNoCheck(), False))
+    if facts.alternate_key is not None:
+        found.append((alternate.extension(facts.alternate_key), False))
     return found
 
 

@@ -12,13 +12,13 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, x448
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from pki.errors import BadInput, PkiError, PolicyViolation
 from pki.ids import CpsName, Emaid, EvccId, Pcid, SeccId
-from pki.pkix import build, pem
+from pki.pkix import alternate, build, pem
 from pki.pkix.der import SEQUENCE, DerError, Element, children, element_at, encode
 from pki.pkix.profiles import Profile
 from pki.pkix.suites import PublicKey, Suite, suite_of
@@ -60,6 +60,7 @@ class CertificateRequest:
     Attributes:
         spki: DER SubjectPublicKeyInfo, re-encoded with named curve and uncompressed point.
         common_name: as it stands; `check_common_name` judges it.
+        alternate_key: X448 key of an extension request for one; nothing proves that its owner asks.
         ignored: what it asked for and does not get, such as `subject O`, `extension KeyUsage`.
     """
 
@@ -68,6 +69,7 @@ class CertificateRequest:
     spki: bytes
     common_name: str
     ignored: tuple[str, ...]
+    alternate_key: x448.X448PublicKey | None = field(compare=False, default=None)
 
 
 def parse(data: bytes) -> CertificateRequest:
@@ -147,6 +149,7 @@ def _parse(der: bytes) -> CertificateRequest:
         spki=build.spki(public_key),
         common_name=_common_name(request, der, subject),
         ignored=_ignored(request),
+        alternate_key=alternate.find(request.extensions),
     )
 
 

@@ -25,6 +25,7 @@ from pki.pkix.lint_view import (
     rule,
 )
 from pki.pkix.profiles import KEY_USAGES
+from pki.pkix.suites import Suite, suite_of
 
 SUBJECT_KEY_ID: Final = "2.5.29.14"
 KEY_USAGE: Final = "2.5.29.15"
@@ -34,6 +35,7 @@ AUTHORITY_KEY_ID: Final = "2.5.29.35"
 EXTENDED_KEY_USAGE: Final = "2.5.29.37"
 AUTHORITY_INFORMATION: Final = "1.3.6.1.5.5.7.1.1"
 NO_CHECK: Final = "1.3.6.1.5.5.7.48.1.5"
+ALTERNATE_KEY: Final = "2.5.29.72"
 
 _OCSP: Final = "1.3.6.1.5.5.7.48.1"
 _URI: Final = 0x86
@@ -46,7 +48,7 @@ def listed_extensions(view: View) -> Iterator[str]:
     """Nothing but the extensions that the profile lists."""
     allowed = {BASIC_CONSTRAINTS, KEY_USAGE, SUBJECT_KEY_ID, AUTHORITY_KEY_ID}
     # those below are asked by a rule of their own, present or not
-    allowed |= {EXTENDED_KEY_USAGE, AUTHORITY_INFORMATION, CRL_POINTS, NO_CHECK}
+    allowed |= {EXTENDED_KEY_USAGE, AUTHORITY_INFORMATION, CRL_POINTS, NO_CHECK, ALTERNATE_KEY}
     for extension in view.extensions:
         if extension.oid not in allowed:
             yield f"the profile does not list the extension {extension.oid}"
@@ -248,3 +250,22 @@ def _points(extension: Extension) -> Iterator[bytes]:
         ]
         plain = [name.tag for name in names] == [_URI]
         yield value[names[0].body : names[0].end] if plain else b""
+
+
+_X448_KEY: Final = bytes.fromhex("3042300506032b656f033900")
+"""A SubjectPublicKeyInfo of X448 (RFC 8410) up to the 56 octets of the key."""
+
+
+@rule("v2g20_2534_alternate_key", clause="[V2G20-2534]; X.509 (2019) 9.8.2")
+def alternate_key(view: View) -> Iterator[str]:
+    """An X448 key beside the Ed448 key of a provisioning certificate, nowhere else."""
+    extension = view.extension(ALTERNATE_KEY)
+    wanted = view.profile.alternate_key and suite_of(view.public_key) is Suite.ED448
+    if (extension is not None) != wanted:
+        yield "the X448 key is " + ("missing" if wanted else "for Ed448 provisioning leaves only")
+    elif extension is not None and (
+        extension.critical
+        or not extension.value.startswith(_X448_KEY)
+        or len(extension.value) != len(_X448_KEY) + 56
+    ):
+        yield "subjectAltPublicKeyInfo is critical or no X448 key"

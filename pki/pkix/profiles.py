@@ -76,6 +76,7 @@ class Profile:
         extended_key_usage: dotted object identifiers; empty means the extension is absent.
         no_check: has id-pkix-ocsp-nocheck.
         ocsp_url: has exactly one OCSP address and may have one CRL address; False: neither.
+        alternate_key: where the key is Ed448, an X448 key stands beside it.
         short_key_id: SKI of 8 octets (RFC 5280 4.2.1.2 method 2) in place of 20.
         validity_days: the longest, and the default, time of validity.
         max_size: octets of DER.
@@ -97,6 +98,7 @@ class Profile:
     no_check: bool
     ocsp_url: bool
     short_key_id: bool
+    alternate_key: bool
     validity_days: int
     max_size: int
     issued_by: tuple[Kind, ...]
@@ -227,6 +229,7 @@ def _profile(kind: Kind, edition: Edition, merged: Table) -> Profile:
         no_check=entries.truth("no_check"),
         ocsp_url=entries.truth("ocsp_url"),
         short_key_id=entries.truth("short_key_id"),
+        alternate_key=entries.truth("alternate_key"),
         validity_days=entries.count("validity_days"),
         max_size=entries.count("max_size"),
         issued_by=entries.items("issued_by", Kind),

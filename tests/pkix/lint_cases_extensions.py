@@ -7,7 +7,10 @@ from dataclasses import replace
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID as Access
 
-from pki.pkix import build
+from pki.ids import Edition
+from pki.pkix import alternate, build
+from pki.pkix.lint_extensions import ALTERNATE_KEY
+from pki.pkix.profiles import Kind, Profile, find
 from pki.pkix.suites import Suite
 from tests.pkix.lint_makers import (
     AIA,
@@ -39,12 +42,23 @@ from tests.pkix.lint_makers import (
 from tests.pkix.samples import (
     CRL_URL,
     OCSP_URL,
+    X448,
+    certificate,
     extensions_of,
     oid,
     public_key,
     sequence,
+    with_extension,
     with_extensions,
+    without_extension,
 )
+
+OEM_20 = find(Kind.OEM, Edition.ISO20)
+
+
+def ed448(profile: Profile) -> bytes:
+    return certificate(profile, Suite.ED448)
+
 
 BAD = [
     Case(
@@ -204,6 +218,36 @@ BAD = [
         lambda: turned(EKU, OCSP),
         profile=OCSP,
     ),
+    Case(
+        "v2g20_2534_alternate_key",
+        "missing",
+        lambda: without_extension(ed448(OEM_20), ALTERNATE_KEY),
+        profile=OEM_20,
+        suite=Suite.ED448,
+    ),
+    Case(
+        "v2g20_2534_alternate_key",
+        "beside_p256",
+        lambda: having(alternate.encoded(X448), ALTERNATE_KEY),
+    ),
+    Case(
+        "v2g20_2534_alternate_key",
+        "another_key",
+        lambda: with_extension(
+            ed448(OEM_20), ALTERNATE_KEY, build.spki(public_key(Suite.ED448, "holder"))
+        ),
+        profile=OEM_20,
+        suite=Suite.ED448,
+    ),
+    Case(
+        "v2g20_2534_alternate_key",
+        "critical",
+        lambda: with_extension(
+            ed448(OEM_20), ALTERNATE_KEY, alternate.encoded(X448), critical=True
+        ),
+        profile=OEM_20,
+        suite=Suite.ED448,
+    ),
     Case("rfc6960_4_2_2_2_1_no_check", "on_a_contract", lambda: having(x509.OCSPNoCheck())),
     Case(
         "rfc6960_4_2_2_2_1_no_check",
@@ -311,6 +355,10 @@ GOOD = [
     Case("rfc5280_4_2_1_12_extended_key_usage", "responder", lambda: good(OCSP), profile=OCSP),
     Case("rfc5280_4_2_1_12_extended_key_usage", "absent", good),
     Case("rfc6960_4_2_2_2_1_no_check", "responder", lambda: good(OCSP), profile=OCSP),
+    Case(
+        "v2g20_2534_alternate_key", "x448", lambda: ed448(OEM_20), profile=OEM_20, suite=Suite.ED448
+    ),
+    Case("v2g20_2534_alternate_key", "none_beside_p256", good),
     Case("v2g20_2590_ocsp_url", "one", good),
     Case("v2g20_2590_ocsp_url", "none_in_private", lambda: good(PE_SECC), profile=PE_SECC),
     Case("rfc5280_4_2_1_13_crl_url", "none", good),

@@ -7,6 +7,7 @@ from functools import cache
 
 from asn1crypto import core
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import x448
 
 from pki.pkix import build
 from pki.pkix.der import SEQUENCE, children, element_at, encode
@@ -35,6 +36,9 @@ def every_shape() -> list[tuple[Profile, Suite]]:
 
 def shape_id(value: object) -> str:
     return value.profile_id if isinstance(value, Profile) else str(value)
+
+
+X448 = x448.X448PrivateKey.generate().public_key()
 
 
 @cache
@@ -84,6 +88,7 @@ def facts_of(profile: Profile, suite: Suite) -> build.Facts:
         not_after=end if issuer is None else min(end, issuer.not_after),
         ocsp_url=OCSP_URL if profile.ocsp_url else None,
         crl_url=None,
+        alternate_key=X448 if build.needs_alternate_key(profile, suite) else None,
     )
 
 

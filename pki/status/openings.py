@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from pki.pkix.ocsp import CertId, OcspRequest
@@ -54,4 +55,16 @@ class Openings:
                 with self._lock:
                     while len(self._kept) >= _KEPT:
                         del self._kept[next(iter(self._kept))]
-                    self._kept[request[:-size]] = Opening(cert_id=parsed.cert_ids[0], head=head)
+                    cert_id = parsed.cert_ids[0]
+                    shared = replace(
+                        cert_id,
+                        name_hash=_same(cert_id.name_hash),
+                        key_hash=_same(cert_id.key_hash),
+                    )
+                    self._kept[request[:-size]] = Opening(cert_id=shared, head=_same(head))
+
+
+@lru_cache(maxsize=256)
+def _same(octets: bytes) -> bytes:
+    """Return one object for equal octets: all requests about a CA hold the same hashes."""
+    return octets

@@ -23,3 +23,8 @@ def json_answer(
 ) -> Response:
     """Return a JSON answer."""
     return Response(orjson.dumps(body), status, dict(headers), content_type=media_type)
+
+
+def json_list(body: list[dict[str, Any]]) -> Response:
+    """Return a JSON answer that is a list."""
+    return Response(orjson.dumps(body), content_type=JSON)

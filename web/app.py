@@ -21,13 +21,16 @@ from web import (
     ocpp_install,
     ocpp_sessions,
     ocpp_status,
+    opcp,
     openapi,
+    opnc,
     ops,
     parsing,
     problems,
     remote,
     roaming,
     status_routes,
+    webhooks,
 )
 from web.metrics import Metrics
 from web.status import StatusPages
@@ -73,6 +76,9 @@ def create_app(services: Services, metrics: Metrics | None = None) -> Flask:
     app.register_blueprint(oauth.blueprint(services.deployment))
     app.register_blueprint(est.blueprint(services.deployment, metrics, services.settings.enrol))
     app.register_blueprint(ocpi.blueprint(services.partners, services.roaming))
+    app.register_blueprint(opcp.blueprint(services.deployment))
+    app.register_blueprint(opnc.blueprint(services.deployment))
+    app.register_blueprint(webhooks.blueprint(services.deployment, services.settings.outbound))
     app.register_blueprint(remote.blueprint(services.partners))
     pages = StatusPages(
         services.deployment,
@@ -90,7 +96,7 @@ def _watch(app: Flask, metrics: Metrics) -> None:
 
     @app.before_request
     def begin() -> None:
-        g.request_id = parsing.request_id(request) or secrets.token_hex(8)
+        g.request_id = parsing.request_id(request) or secrets.token_hex(16)
         g.started = time.perf_counter()
 
     @app.after_request

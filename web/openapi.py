@@ -16,6 +16,7 @@ from web import (
     openapi_est,
     openapi_oauth,
     openapi_ocpi,
+    openapi_pools,
     openapi_roaming,
 )
 from web.answers import JSON, PROBLEM
@@ -286,12 +287,14 @@ def document(public_url: str) -> Schema:
             **_operations(),
             **openapi_oauth.paths(),
             **openapi_est.paths(),
+            **openapi_pools.paths(),
             **openapi_ocpi.paths(),
             **openapi_roaming.paths(),
         },
         "components": {
             "schemas": components()
             | openapi_oauth.components()
+            | openapi_pools.components()
             | openapi_ocpi.components()
             | openapi_roaming.components(),
             "securitySchemes": _SECURITY,

@@ -8,6 +8,7 @@ An error that is none of `PkiError` and none of HTTP is logged with its tracebac
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -33,6 +34,15 @@ from web.problem import Problem
 
 OCPP_PREFIX: Final = "/ocpp/"
 OAUTH_PREFIX: Final = "/oauth/"
+OPCP_PREFIXES: Final = (
+    "/v1/root/",
+    "/v1/oem/",
+    "/v1/cps/",
+    "/v1/ccp/",
+    "/v1/webhook/",
+    "/cps/",
+    "/opnc/",
+)
 RETRY_AFTER: Final = "2"
 """Seconds; a busy database is free again, a restarted one back, in about that time."""
 
@@ -78,6 +88,7 @@ _OAUTH_CODES: Final = {
     "grant_type_unsupported": "unsupported_grant_type",
     "audience_unknown": "invalid_target",  # RFC 8707
 }
+_OPCP_STATUS: Final = frozenset((400, 401, 403, 404, 405))
 _OAUTH_STATUS: Final = {500: "server_error", 503: "temporarily_unavailable"}
 _OCPP_DESCRIPTION: Final = 255  # OCPP-J: errorDescription, string[255]
 
@@ -169,10 +180,33 @@ def oauth_form(problem: Problem, request_id: str) -> Response:
     return json_answer(body, problem.status, headers={**problem.headers, "Pragma": "no-cache"})
 
 
+def opcp_form(problem: Problem, request_id: str) -> Response:
+    """Answer as OPCP and OPNC have it, with our stable code beside; other statuses become 400."""
+    told = [problem.detail, *((problem.hint,) if problem.hint else ())]
+    body = {
+        "errorMessages": list(dict.fromkeys(told)),
+        "traceId": _trace_id(request_id),
+        "code": problem.code,
+    }
+    status = problem.status
+    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        status = status if status in _OPCP_STATUS else HTTPStatus.BAD_REQUEST.value
+    return json_answer(body, status, headers=problem.headers)
+
+
+def _trace_id(request_id: str) -> str:
+    """Return the request's id as a UUID: ours is one without dashes, a caller's may be none."""
+    try:
+        return str(uuid.UUID(request_id))
+    except ValueError:
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, request_id))
+
+
 _FORMS: Final[tuple[tuple[str, Callable[[Problem, str], Response]], ...]] = (
     (OCPP_PREFIX, ocpp_form),
     (OAUTH_PREFIX, oauth_form),
     (OCPI_PREFIX, ocpi_form),
+    *((prefix, opcp_form) for prefix in OPCP_PREFIXES),
 )
 """Beginning of a path to the form of its errors."""
 

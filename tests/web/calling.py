@@ -15,6 +15,8 @@ from flask import Flask
 from jsonschema import Draft202012Validator
 from werkzeug.test import TestResponse
 
+from web import problems
+
 JSON_TYPES = ("application/json", "application/problem+json")
 
 
@@ -92,6 +94,7 @@ def documented(
     operation = _operation(api, method, path)
     if operation is None:  # no such path or method: the error form of the protocol all the same
         forms = {"/ocpp/": "OcppError", "/ocpi/": "OcpiAnswer"}
+        forms |= dict.fromkeys(problems.OPCP_PREFIXES, "PoolError")
         form = next((f for prefix, f in forms.items() if path.startswith(prefix)), "Problem")
         return {"$ref": f"#/components/schemas/{form}"}
     response = operation["responses"].get(str(answer.status_code))

@@ -227,6 +227,6 @@ def test_any_other_request_id_is_replaced(shared: Caller, given: str) -> None:
     answer = shared.get("/nothing", headers={"X-Request-Id": given})
     made = answer.headers["X-Request-Id"]
     assert made != given
-    assert len(made) == 16
+    assert len(made) == 32
     assert answer.json is not None
     assert answer.json["requestId"] == made

@@ -223,7 +223,13 @@ def test_stale_evidence_refuses_unless_the_policy_accepts_it(two: Two) -> None:
     assert verdict.fault is Fault.STATUS_MISSING
     assert "stale since" in verdict.explanation
     foreign.set_stale_rule(two.ours.deployment, ADMIN, Domain.MO, StaleRule.ACCEPT)
-    assert two.fault(later) is None
+    accepted = two.decide(later)
+    assert isinstance(accepted, Accepted)
+    notes = [
+        c.detail for c in accepted.checks if (c.question, c.answer) == ("status_known", "note")
+    ]
+    assert len(notes) == 3
+    assert all("stale since" in note and "policy accepts" in note for note in notes)
     foreign.set_stale_rule(two.ours.deployment, ADMIN, Domain.MO, StaleRule.REFUSE)
     trust.set_rule(two.ours.deployment, ADMIN, Domain.MO, StatusRule.NOT_REQUIRED)
     assert two.fault(later) is None

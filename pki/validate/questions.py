@@ -184,8 +184,19 @@ def _status_known(case: Case) -> Answer:
     if foreign and len(foreign) == len(below):
         return NotAsked(f"status of foreign certificates: {rule.value}")
     notes = (f"{len(foreign)} foreign certificates not asked",) if foreign else ()
+    notes += tuple(
+        f"{_stale(entry)}, which the policy accepts"
+        for entry in below
+        if entry.status.next_update is not None and entry.status.next_update < case.now
+    )
     told = "every required status is known and good"
     return Yes(told, notes) if notes else _yes(told)
+
+
+def _stale(entry: PathStatus) -> str:
+    until = entry.status.next_update
+    since = format_time(until) if until else "long ago"
+    return f"the evidence about {entry.subject} is stale since {since}"
 
 
 def _missing(entry: PathStatus) -> str:
@@ -193,9 +204,7 @@ def _missing(entry: PathStatus) -> str:
         case "own":
             return f"our own CA did not issue {entry.subject}"
         case "foreign":
-            until = entry.status.next_update
-            since = format_time(until) if until else "long ago"
-            return f"the evidence about {entry.subject} is stale since {since}"
+            return _stale(entry)
         case _:
             return f"nobody answers for {entry.subject}"
 

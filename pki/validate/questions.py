@@ -183,7 +183,9 @@ def _status_known(case: Case) -> Answer:
     foreign = [entry for entry in below if entry.status.status is Status.NOT_ASKED]
     if foreign and len(foreign) == len(below):
         return NotAsked(f"status of foreign certificates: {rule.value}")
-    notes = (f"{len(foreign)} foreign certificates not asked",) if foreign else ()
+    notes: tuple[str, ...] = ()
+    if foreign:
+        notes = (f"{len(foreign)} foreign certificates not asked",)
     notes += tuple(
         f"{_stale(entry)}, which the policy accepts"
         for entry in below

@@ -4,7 +4,7 @@ Fuzz one door of the service with atheris (coverage-guided; libFuzzer inside).
 
 usage: run.py TARGET [--seconds N | --runs N] [--seed N] [--vectors DIR] [--corpus DIR]
 
-TARGET   certificate, pem, csr, crl, ocsp-request, ocsp-answer, exi, ids, validate-body,
+TARGET   certificate, leaf, pem, csr, crl, ocsp-request, ocsp-answer, exi, ids, validate-body,
          authorize-body; `all` runs one after the other
 --runs   inputs to try; with --seed the same ones every time (what the tests run)
 --seconds  how long to look, 300 by default
@@ -37,8 +37,8 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
-NAMES: Final = ("certificate", "pem", "csr", "crl", "ocsp-request", "ocsp-answer", "exi", "ids",
-                "validate-body", "authorize-body")  # fmt: skip
+NAMES: Final = ("certificate", "leaf", "pem", "csr", "crl", "ocsp-request", "ocsp-answer", "exi",
+                "ids", "validate-body", "authorize-body")  # fmt: skip
 SECONDS: Final = 300
 TIMEOUT: Final = 20
 """Seconds for one input, on a machine that may be slow; what takes a tenth of it is no hang."""

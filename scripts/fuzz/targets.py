@@ -35,6 +35,7 @@ from pki.ids import (
 from pki.model import ContractCheck
 from pki.pkix import crl_check, csr, ocsp, ocsp_check, pem
 from pki.pkix.certificate import Certificate, load
+from pki.pkix.leaves import Leaves, same
 from pki.trust import anchor_certificate
 from pki.v2g import exi, messages
 from pki.v2g.signature import SignatureFault, verify
@@ -61,12 +62,32 @@ _APP: Final = Flask("fuzz")
 _ANCHOR: Final[Certificate] = load((SEEDS / "certificate" / "root.der").read_bytes())
 _ISSUER: Final[Certificate] = load((SEEDS / "certificate" / "issuer.der").read_bytes())
 _LEAF: Final[Certificate] = load((SEEDS / "certificate" / "leaf.der").read_bytes())
+_LEAVES: Final = Leaves()
+for _model in sorted((SEEDS / "leaf").iterdir()):
+    _LEAVES.keep(load(_model.read_bytes()))
 
 
 def certificate(data: bytes) -> None:
     """Decide on the octets as on a contract certificate, and read them as a trust anchor."""
     _decide(ContractCheck(chain=(data, _ISSUER.der), token="DEMOAC12345678"))  # noqa: S106 - EMAID
     _tried(lambda: anchor_certificate(data))
+
+
+def leaf_by_cutting(data: bytes) -> None:
+    """Read a leaf by cutting, after others of its shape, and completely: both say the same."""
+    quick, slow = _reading(_LEAVES.read, data), _reading(load, data)
+    if (quick is None) != (slow is None):
+        raise AssertionError("one reader accepts what the other refuses")
+    if quick is not None and slow is not None and not same(quick, slow):
+        raise AssertionError("two readers differ")
+
+
+def _reading(read: Callable[[bytes], Certificate], data: bytes) -> Certificate | None:
+    try:
+        return read(data)
+    except BadInput as error:
+        _assert_told(error)
+        return None
 
 
 def pem_text(data: bytes) -> None:
@@ -168,6 +189,7 @@ def authorize_body(data: bytes) -> None:
 
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "certificate": certificate,
+    "leaf": leaf_by_cutting,
     "pem": pem_text,
     "csr": request_of_a_certificate,
     "crl": crl,

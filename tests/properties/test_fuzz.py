@@ -68,6 +68,12 @@ def test_an_unreadable_message_is_no_answer() -> None:
         targets._tried(spoilt)
 
 
+def test_leaves_are_read_by_cutting_before_they_are_fuzzed() -> None:
+    assert targets._LEAVES.size > 0
+    read = [targets._LEAVES.read(f.read_bytes()) for f in (targets.SEEDS / "leaf").iterdir()]
+    assert all(leaf.shape is not None for leaf in read)
+
+
 def test_an_identifier_that_changes_when_it_is_read_again_is_no_answer() -> None:
     with pytest.raises(AssertionError):
         targets._same(lambda text: text + "x", "a")

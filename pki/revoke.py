@@ -20,6 +20,7 @@ from pki.model import (
     Reason,
     Revocation,
 )
+from pki.pkix.crl import shard_of
 from pki.ports import Deployment, Transaction
 
 _KEY_LOST: Final = frozenset((Reason.KEY_COMPROMISE, Reason.CA_COMPROMISE))
@@ -179,7 +180,14 @@ def _apply(
     """Revoke one certificate for the cause that was given for all of them."""
     if tx.certificates.revocation(target.issuer_id, target.serial) is not None:
         tx.certificates.release(target.issuer_id, target.serial)  # a hold becomes final
-    revocation = replace(cause, issuer_id=target.issuer_id, serial=target.serial)
+    own = tx.issuers.get(target.issuer_id)
+    revocation = replace(
+        cause,
+        issuer_id=target.issuer_id,
+        serial=target.serial,
+        not_after=target.not_after if isinstance(target, CertificateRecord) else None,
+        shard=shard_of(target.serial.as_int, own.crl_shards) if own else 0,
+    )
     tx.certificates.revoke(revocation)
     tx.status.drop_answers(target.issuer_id, target.serial)
     if isinstance(target, Intent):
@@ -203,7 +211,8 @@ def _apply(
         },
     )
     # last, since other writers wait for the change log from here on
-    tx.status.add_change(ChangeKind.REVOKED, target.issuer_id, target.serial, revocation.revoked_at)
+    at, shard = revocation.revoked_at, revocation.shard
+    tx.status.add_change(ChangeKind.REVOKED, target.issuer_id, target.serial, at, shard=shard)
 
 
 def within(
@@ -214,6 +223,7 @@ def within(
 
     Call it last: other writers of statuses wait from here on until the transaction ends.
     """
+    tx.status.take_turn()
     earlier = tx.certificates.revocation(record.issuer_id, record.serial)
     if earlier is not None and (
         earlier.reason is not Reason.CERTIFICATE_HOLD or reason is Reason.CERTIFICATE_HOLD
@@ -232,14 +242,21 @@ def within(
 
 def release_within(tx: Transaction, record: CertificateRecord, at: dt.datetime, by: str) -> bool:
     """Release a leaf from hold inside the caller's transaction; False where it is not held."""
+    tx.status.take_turn()
     held = tx.certificates.revocation(record.issuer_id, record.serial)
     if held is None or held.reason is not Reason.CERTIFICATE_HOLD:
         return False
-    _let_go(tx, record, at, by)
+    _let_go(tx, record, held, at, by)
     return True
 
 
-def _let_go(tx: Transaction, target: CertificateRecord | Intent, at: dt.datetime, by: str) -> None:
+def _let_go(
+    tx: Transaction,
+    target: CertificateRecord | Intent,
+    held: Revocation,
+    at: dt.datetime,
+    by: str,
+) -> None:
     tx.certificates.release(target.issuer_id, target.serial)
     tx.status.drop_answers(target.issuer_id, target.serial)
     audit.record(
@@ -251,7 +268,8 @@ def _let_go(tx: Transaction, target: CertificateRecord | Intent, at: dt.datetime
         subject=target.serial.value,
         details={},
     )
-    tx.status.add_change(ChangeKind.RELEASED, target.issuer_id, target.serial, at)
+    kind = ChangeKind.RELEASED
+    tx.status.add_change(kind, target.issuer_id, target.serial, at, shard=held.shard)
 
 
 def release(
@@ -283,7 +301,7 @@ def _release(
     if held is None or held.reason is not Reason.CERTIFICATE_HOLD:
         raise Conflict("not_on_hold", f"Serial {target.serial} is not on hold.")
     if not dry_run:
-        _let_go(tx, target, deployment.clock.now(), principal.name)
+        _let_go(tx, target, held, deployment.clock.now(), principal.name)
     return ReleaseReport(
         subject=target.subject if isinstance(target, CertificateRecord) else target.profile,
         issuer_id=target.issuer_id,

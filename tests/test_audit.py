@@ -59,7 +59,7 @@ def busy_home(small_home: Path) -> Path:
             "DELETE FROM audit WHERE chain = 'admin'"
         ),
         "DELETE FROM revocations",
-        "INSERT INTO revocations VALUES ('mo2-2.g1', 'abc', 'superseded', 1, 'x')",
+        "INSERT INTO revocations VALUES ('mo2-2.g1', 'abc', 'superseded', 1, 'x', NULL, 0)",
         "UPDATE certificates SET der = x'3000' WHERE kind = 'contract'",
         "DELETE FROM certificates WHERE kind = 'contract'",
         "UPDATE certificates SET serial = 'abcd' WHERE kind = 'mo_sub_ca2'",

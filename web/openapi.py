@@ -229,9 +229,13 @@ def _status() -> Schema:
             "parameters": [encoded],
             "get": _ocsp_get("Slashes of the request may stand as they are, even merged."),
         },
-        "/crl/{issuer}": _file("The full CRL of an issuer.", crl),
+        "/crl/{issuer}": _file(
+            "The full CRL of an issuer (generation n from the second on: `name.gn`).", crl
+        ),
         "/crl/{issuer}/{shard}": _file("One of the CRLs that certificates name.", crl, shard),
-        "/ca/{issuer}": _file("Certificate of the newest generation.", "application/pkix-cert"),
+        "/ca/{issuer}": _file(
+            "Certificate of a CA, named as for its CRL.", "application/pkix-cert"
+        ),
     }
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
-from pki import lookup
 from pki.clock import UTC, Clock
 from pki.errors import NotFound
 from pki.ids import quote
@@ -160,15 +159,16 @@ class StatusPages:
 
     def ca(self, request: HotRequest, issuer: str) -> HotResponse:
         """
-        Answer `GET /ca/{issuer}` with the newest generation's certificate (RFC 5280 4.2.2.1).
+        Answer `GET /ca/{issuer}` with a CA's certificate (RFC 5280 4.2.2.1).
 
         Raises:
             NotFound: `issuer_unknown`.
         """
-        named = [i for i in lookup.issuers(self.deployment) if i.name == issuer and i.certificate]
-        if not named:
+        with self.deployment.store.read() as tx:
+            found = crls.published(tx, issuer)
+        if found is None:
             raise NotFound("issuer_unknown", f"There is no issuer {quote(issuer)}.")
-        certificate = max(named, key=lambda found: found.generation).certificate
+        certificate = found.certificate
         headers = {
             "Content-Type": "application/pkix-cert",
             "Cache-Control": f"public, max-age={_CA_MAX_AGE}",

@@ -216,12 +216,12 @@ def _crl_url(deployment: Deployment, order: Order, serial: SerialNumber) -> str 
     if not order.profile.ocsp_url or not (issuer.crl_url or issuer.crl_shards):
         return None
     shard = shard_of(serial.as_int, issuer.crl_shards) if issuer.crl_shards else 0
-    return crl_address(deployment.public_url, issuer.name, shard)
+    return crl_address(deployment.public_url, issuer, shard)
 
 
-def crl_address(public_url: str, issuer: str, shard: int) -> str:
+def crl_address(public_url: str, issuer: Issuer, shard: int) -> str:
     """Return where an issuer's CRL, or one of its shards, is published."""
-    base = f"{_plain(public_url)}/crl/{issuer}"
+    base = f"{_plain(public_url)}/crl/{issuer.published_as}"
     return f"{base}/{shard}" if shard else base
 
 

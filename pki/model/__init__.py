@@ -109,6 +109,7 @@ from pki.model.status import (
     CrlIntent,
     CrlRecord,
     Responder,
+    RevokedRow,
     StoredAnswer,
 )
 from pki.model.tokens import (
@@ -197,6 +198,7 @@ __all__ = [
     "Remembered",
     "Responder",
     "Revocation",
+    "RevokedRow",
     "Role",
     "RootNote",
     "SeenCertificate",

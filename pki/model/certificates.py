@@ -52,6 +52,16 @@ class Issuer:
     crl_url: bool = False
     crl_shards: int = 0
 
+    @property
+    def published_as(self) -> str:
+        """
+        Return the last part of the addresses of its CRL and its certificate.
+
+        The first generation has the bare name, a later one an address of its own: certificates
+        name it, and what it serves must go on being about them.
+        """
+        return self.name if self.generation == 1 else self.issuer_id
+
 
 class IntentState(StrEnum):
     """
@@ -139,10 +149,19 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revocation:
-    """A revoked serial; `revoked_at` is the time that status answers carry."""
+    """
+    A revoked serial; `revoked_at` is the time that status answers carry.
+
+    Attributes:
+        not_after: end of its certificate, after which CRLs may leave it out; None where it never
+            became a certificate.
+        shard: the CRL that its certificate names; 0: none of the partial ones.
+    """
 
     issuer_id: str
     serial: SerialNumber
     reason: Reason
     revoked_at: dt.datetime
     revoked_by: str
+    not_after: dt.datetime | None = None
+    shard: int = 0

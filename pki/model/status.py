@@ -81,6 +81,10 @@ class StoredAnswer:
     refresh_at: dt.datetime
 
 
+RevokedRow = tuple[str, str, int, int]
+"""Serial, reason, second since 1970 and shard of a revocation; plain, as there may be a million."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrlIntent:
     """

@@ -16,6 +16,7 @@ from pki.pkix.crl_read import (
 )
 from pki.pkix.crl_write import (
     CrlFacts,
+    EntryWriter,
     assemble_crl,
     build_tbs,
     chunks,
@@ -28,6 +29,7 @@ __all__ = [
     "MAX_NAMED",
     "CrlEntry",
     "CrlFacts",
+    "EntryWriter",
     "assemble_crl",
     "build_tbs",
     "chunks",

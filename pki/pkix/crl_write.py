@@ -11,9 +11,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import BinaryIO, Final
 
+from pki.clock import UTC
 from pki.pkix.der import SEQUENCE, encode
 from pki.pkix.status_der import (
     ALGORITHM,
@@ -48,7 +48,13 @@ _TAILS: Final[dict[str | None, bytes]] = {
 """crlEntryExtensions by reason; there are none for `unspecified`."""
 _SHORT: Final = 0x80
 _MAX_NUMBER: Final = 1 << 159
-_BATCH: Final = 4096
+_SIGN: Final = 0x80
+_USUAL: Final = 32
+"""Hexadecimal digits of the serials that we issue."""
+_DAY: Final = 86_400
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_SERIAL_OCTETS: Final = 80
+"""So that an entry always has a short length; ours have 16."""
 _CHUNK: Final = 1 << 20
 
 
@@ -84,24 +90,92 @@ def entry(serial: int, revoked_at: dt.datetime, reason: str | None) -> bytes:
     if serial <= 0:
         raise ValueError("a serial that is not positive")
     size = serial.bit_length() // 8 + 1
-    extension = _TAILS.get(reason)
-    if extension is None:
-        raise ValueError(f"{reason!r} is no reason to revoke")
-    tail = crl_time(revoked_at) + extension
+    tail = crl_time(revoked_at) + _tail(reason)
     whole = 2 + size + len(tail)
     if whole < _SHORT:
         return bytes((SEQUENCE, whole, INTEGER, size)) + serial.to_bytes(size) + tail
     return encode(SEQUENCE, encode(INTEGER, serial.to_bytes(size)) + tail)
 
 
+class EntryWriter:
+    """
+    Writes very many entries, as `entry` writes each, in a quarter of its time.
+
+    Days and seconds that were written once are kept, some mebibytes at the most.
+    """
+
+    __slots__ = ("_days", "_openings", "_seconds")
+
+    def __init__(self) -> None:
+        self._days = _Days()
+        self._seconds = _Seconds()
+        self._openings = _Openings()
+
+    def written(self, rows: Iterable[tuple[str, str, int, int]]) -> bytes:
+        """
+        Return the DER of one entry for each row.
+
+        Args:
+            rows: serial in hexadecimal without leading zeros, reason, seconds since 1970, and one
+                value that does not matter.
+
+        Raises:
+            ValueError: a serial that is not hexadecimal or too long.
+            LookupError: an unknown reason, no serial.
+        """
+        days, seconds, openings = self._days, self._seconds, self._openings
+        pieces: list[bytes] = []
+        for text, reason, at, _ in rows:
+            usual = len(text) == _USUAL and text < "8"  # needs no octet in front
+            serial = bytes.fromhex(text) if usual else _serial(text)
+            tail = days[at // _DAY] + seconds[at % _DAY] + _TAILS[reason]
+            pieces += openings[len(serial) << 8 | len(tail)], serial, tail
+        return b"".join(pieces)
+
+
+def _serial(text: str) -> bytes:
+    octets = bytes.fromhex(text if len(text) % 2 == 0 else "0" + text)
+    return b"\0" + octets if octets[0] & _SIGN else octets
+
+
+class _Days(dict[int, bytes]):
+    """Tag, length and date of a time, by the day since 1970."""
+
+    def __missing__(self, day: int) -> bytes:
+        made = crl_time(_EPOCH + dt.timedelta(days=day)).removesuffix(b"000000Z")
+        self[day] = made
+        return made
+
+
+class _Seconds(dict[int, bytes]):
+    """Hour, minute, second and zone of a time, by the second of its day."""
+
+    def __missing__(self, second: int) -> bytes:
+        made = self[second] = b"%02d%02d%02dZ" % (second // 3600, second // 60 % 60, second % 60)
+        return made
+
+
+class _Openings(dict[int, bytes]):
+    """What comes before a serial, by 256 times its size and the size of what follows."""
+
+    def __missing__(self, sizes: int) -> bytes:
+        serial, tail = sizes >> 8, sizes & 0xFF
+        if serial > _MOST_SERIAL_OCTETS:
+            raise ValueError("a serial that is too long")
+        made = self[sizes] = bytes((SEQUENCE, 2 + serial + tail, INTEGER, serial))
+        return made
+
+
+def _tail(reason: str | None) -> bytes:
+    extension = _TAILS.get(reason)
+    if extension is None:
+        raise ValueError(f"{reason!r} is no reason to revoke")
+    return extension
+
+
 def spool(out: BinaryIO, entries: Iterable[bytes]) -> int:
     """Write entries one behind the other, in bounded memory; return how many octets they have."""
-    length = 0
-    waiting = iter(entries)
-    while batch := b"".join(islice(waiting, _BATCH)):
-        out.write(batch)
-        length += len(batch)
-    return length
+    return sum(map(out.write, entries))
 
 
 def chunks(source: BinaryIO) -> Iterator[bytes]:

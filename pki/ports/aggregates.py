@@ -90,6 +90,11 @@ class Certificates(Protocol):
         self, issuer_id: str, serial: SerialNumber
     ) -> CertificateRecord | None: ...
 
+    def ended(
+        self, issuer_id: str, serials: list[SerialNumber], before: dt.datetime
+    ) -> set[SerialNumber]:
+        """Return those of an issuer's serials whose certificates ended before a time."""
+
     def by_key(self, spki_sha256: bytes) -> list[CertificateRecord]: ...
 
     def by_contract(self, contract_id: str) -> list[CertificateRecord]: ...

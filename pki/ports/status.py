@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from pki.ids import SerialNumber
@@ -17,7 +17,7 @@ from pki.model import (
     ForeignStatus,
     IntentState,
     Responder,
-    Revocation,
+    RevokedRow,
     SeenCertificate,
     StaleRule,
     StatusSource,
@@ -37,6 +37,8 @@ class StatusStore(Protocol):
         issuer_id: str,
         serial: SerialNumber | None,
         at: dt.datetime | None,
+        *,
+        shard: int = 0,
     ) -> None:
         """Append to the change log, in the order of commits."""
 
@@ -49,8 +51,8 @@ class StatusStore(Protocol):
     def changes(self, behind: int, limit: int) -> list[Change]:
         """Return changes after number `behind`, in order."""
 
-    def changed(self, issuer_id: str, behind: int) -> bool:
-        """Tell whether an issuer's certificates changed status after change `behind`."""
+    def changed(self, issuer_id: str, behind: int, shard: int | None = None) -> bool:
+        """Tell whether certificates of an issuer, or a shard, changed status after `behind`."""
 
     def released(self, issuer_id: str, behind: int) -> set[SerialNumber]:
         """Return serials of an issuer that were released from hold after change `behind`."""
@@ -94,8 +96,10 @@ class StatusStore(Protocol):
     def crl_chunks(self, record: CrlRecord) -> Iterator[bytes]:
         """Yield the octets of a CRL piece by piece; empty if it was pruned meanwhile."""
 
-    def revoked(self, issuer_id: str, ended_before: dt.datetime) -> Iterator[Revocation]:
-        """Yield an issuer's revocations by serial, without what expired, in bounded memory."""
+    def revoked(
+        self, issuer_id: str, ended_before: dt.datetime, shard: int | None = None
+    ) -> Iterator[Sequence[RevokedRow]]:
+        """Yield pages of what an issuer, or a shard, revoked, without what expired."""
 
 
 class EvidenceStore(Protocol):

@@ -11,7 +11,7 @@ import datetime as dt
 import io
 import mmap
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
@@ -19,7 +19,7 @@ from pki.clock import UTC
 from pki.errors import Conflict, PolicyViolation
 from pki.ids import SerialNumber
 from pki.issue import crl_address
-from pki.model import CrlRecord, Issuer
+from pki.model import CrlRecord, Issuer, RevokedRow
 from pki.pkix import crl, fulllint
 from pki.pkix.certificate import load
 from pki.pkix.der import DerError
@@ -41,6 +41,7 @@ class Draft:
         entries: how many there are.
         sequence: the last change that it contains.
         before: the predecessor, or None.
+        scope: the issuers whose revocations it lists, itself included.
         sample: the first entries, for the lint.
     """
 
@@ -49,21 +50,24 @@ class Draft:
     entries: int
     sequence: int
     before: CrlRecord | None
-    sample: tuple[bytes, ...] = field(repr=False)
+    scope: tuple[str, ...]
+    sample: bytes = field(repr=False)
 
 
 @dataclass(slots=True)
 class _Watched:
-    """Counts entries that pass, and keeps the first ones."""
+    """Writes entries page by page, counts them, and keeps the first ones."""
 
     count: int = 0
-    first: list[bytes] = field(default_factory=list)
+    first: bytes = b""
+    writer: crl.EntryWriter = field(default_factory=crl.EntryWriter)
 
-    def all_of(self, entries: Iterable[bytes]) -> Iterator[bytes]:
-        for self.count, entry in enumerate(entries, 1):
-            if self.count <= _LINTED:
-                self.first.append(entry)
-            yield entry
+    def all_of(self, pages: Iterable[Sequence[RevokedRow]]) -> Iterator[bytes]:
+        for page in pages:
+            if not self.count:
+                self.first = self.writer.written(page[:_LINTED])
+            self.count += len(page)
+            yield self.writer.written(page)
 
 
 def write(
@@ -92,9 +96,10 @@ def write(
             distribution_point=_distribution_point(deployment, issuer, shard),
         )
         sequence = tx.status.sequence()
+        covered = scope(tx.issuers.all(), issuer, shard)
         watched = _Watched()
-        entries = watched.all_of(_entries(tx, issuer, shard, _ended_before(before, now)))
-        crl.build_tbs(out, facts, entries=entries, scratch=scratch)
+        pages = _pages(tx, covered, shard, _ended_before(before, now))
+        crl.build_tbs(out, facts, entries=watched.all_of(pages), scratch=scratch)
     out.flush()
     return Draft(
         facts=facts,
@@ -102,7 +107,8 @@ def write(
         entries=watched.count,
         sequence=sequence,
         before=before,
-        sample=tuple(watched.first),
+        scope=covered,
+        sample=watched.first,
     )
 
 
@@ -117,16 +123,30 @@ def _ended_before(before: CrlRecord | None, now: dt.datetime) -> dt.datetime:
 
 
 def _distribution_point(deployment: Deployment, issuer: Issuer, shard: int) -> str | None:
-    return crl_address(deployment.public_url, issuer.name, shard) if shard else None
+    return crl_address(deployment.public_url, issuer, shard) if shard else None
 
 
-def _entries(
-    tx: Transaction, issuer: Issuer, shard: int, ended_before: dt.datetime
-) -> Iterator[bytes]:
-    for revocation in tx.status.revoked(issuer.issuer_id, ended_before):
-        serial = revocation.serial.as_int
-        if not shard or crl.shard_of(serial, issuer.crl_shards) == shard:
-            yield crl.entry(serial, revocation.revoked_at, revocation.reason.value)
+def scope(issuers: Iterable[Issuer], issuer: Issuer, shard: int) -> tuple[str, ...]:
+    """
+    Return the ids of the issuers whose revocations a CRL lists.
+
+    A full CRL speaks for a name (RFC 5280 5: everything that the CA of that name issued), and
+    generations may share their key as well: it lists what any of them revoked, so that whoever
+    holds it for another generation's certificate is not told that all is well. A shard speaks for
+    certificates that name it, which are of one generation.
+    """
+    if shard:
+        return (issuer.issuer_id,)
+    subject = load(issuer.certificate).subject
+    certified = [i for i in issuers if i.certificate]
+    return tuple(i.issuer_id for i in certified if load(i.certificate).subject == subject)
+
+
+def _pages(
+    tx: Transaction, covered: tuple[str, ...], shard: int, ended_before: dt.datetime
+) -> Iterator[Sequence[RevokedRow]]:
+    for issuer_id in covered:
+        yield from tx.status.revoked(issuer_id, ended_before, shard or None)
 
 
 def lint(draft: Draft) -> None:
@@ -137,7 +157,7 @@ def lint(draft: Draft) -> None:
         PolicyViolation: `lint_failed`, with the findings.
     """
     tbs, scratch, twin = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    crl.build_tbs(tbs, draft.facts, entries=draft.sample, scratch=scratch)
+    crl.build_tbs(tbs, draft.facts, entries=(draft.sample,), scratch=scratch)
     crl.assemble_crl(twin, tbs.getvalue(), draft.facts.suite, b"")
     findings = fulllint.crl_findings(twin.getvalue())
     if findings:
@@ -148,7 +168,7 @@ def lint(draft: Draft) -> None:
         )
 
 
-def compare(deployment: Deployment, issuer: Issuer, draft: Draft, whole: BinaryIO) -> None:
+def compare(deployment: Deployment, draft: Draft, whole: BinaryIO) -> None:
     """
     Refuse a CRL from which an entry of its predecessor vanished without reason.
 
@@ -169,21 +189,24 @@ def compare(deployment: Deployment, issuer: Issuer, draft: Draft, whole: BinaryI
             raise Conflict(TAKEN, f"CRL {before.number} is no longer the newest.")
         old.flush()
         whole.flush()
-        released = tx.status.released(issuer.issuer_id, before.sequence)
         ended_before = _ended_before(before, draft.facts.this_update)
 
-        def may_leave(serial: int) -> bool:
-            number = SerialNumber.from_int(serial)
-            record = tx.certificates.by_issuer_serial(issuer.issuer_id, number)
-            ended = record is not None and record.not_after < ended_before
-            return ended or number in released
+        def may_leave(serials: list[int]) -> set[int]:
+            numbers = list(map(SerialNumber.from_int, serials))
+            found: set[SerialNumber] = set()
+            for issuer_id in draft.scope:
+                found |= tx.status.released(issuer_id, before.sequence)
+                found |= tx.certificates.ended(issuer_id, numbers, ended_before)
+            return {number.as_int for number in found}
 
         problems = _differences(old, whole, may_leave)
     if problems:
         raise PolicyViolation("crl_differs", problems[0], data={"findings": list(problems)})
 
 
-def _differences(old: BinaryIO, new: BinaryIO, may_leave: Callable[[int], bool]) -> tuple[str, ...]:
+def _differences(
+    old: BinaryIO, new: BinaryIO, may_leave: Callable[[list[int]], set[int]]
+) -> tuple[str, ...]:
     with (
         mmap.mmap(old.fileno(), 0, access=mmap.ACCESS_READ) as one,
         mmap.mmap(new.fileno(), 0, access=mmap.ACCESS_READ) as other,

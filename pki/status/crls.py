@@ -74,9 +74,16 @@ def _due(
         if newest is None:
             yield shard, 0
         elif not newest.this_update <= now < _renewal(newest, certificate, policy) or (
-            newest.sequence < last and tx.status.changed(issuer.issuer_id, newest.sequence)
+            newest.sequence < last and _changed(tx, issuer, newest)
         ):
             yield shard, newest.number
+
+
+def _changed(tx: Transaction, issuer: Issuer, newest: CrlRecord) -> bool:
+    """Tell whether a status changed of which a CRL speaks; other shards' do not concern a shard."""
+    covered = crl_draft.scope(tx.issuers.all(), issuer, newest.shard)
+    shard = newest.shard or None
+    return any(tx.status.changed(one, newest.sequence, shard) for one in covered)
 
 
 def _renewal(newest: CrlRecord, issuer: Certificate, policy: StatusPolicy) -> dt.datetime:
@@ -117,7 +124,7 @@ def publish(  # noqa: PLR0913 - whose CRL, by whom, after which
             tbs = bytes(mapped)
         # compared before anything is committed or signed, as the twin of a certificate is linted
         crl.assemble_crl(whole, tbs, issuer.suite, b"")
-        crl_draft.compare(deployment, issuer, draft, whole)
+        crl_draft.compare(deployment, draft, whole)
         intent = _commit_intent(deployment, principal, issuer, draft, tbs)
         try:
             size = _sign(deployment, issuer, intent, tbs, whole)
@@ -216,19 +223,25 @@ def _commit(  # noqa: PLR0913 - what was made, and of what
 # --- publication -----------------------------------------------------------------------------
 
 
-def current(deployment: Deployment, issuer_name: str, shard: int) -> CrlRecord:
+def published(tx: Transaction, name: str) -> Issuer | None:
+    """Return the CA whose CRL and certificate are published under a name or its id, or None."""
+    found = (i for i in tx.issuers.all() if name in (i.published_as, i.issuer_id))
+    return next((issuer for issuer in found if issuer.certificate), None)
+
+
+def current(deployment: Deployment, published_as: str, shard: int) -> CrlRecord:
     """
-    Return the newest CRL of the newest generation of an issuer.
+    Return the newest CRL of an issuer, by the last part of the address that certificates name.
 
     Raises:
         NotFound: `crl_unknown`.
         Unavailable: the store is out of reach.
     """
     with deployment.store.read() as tx:
-        named = [i for i in tx.issuers.all() if i.name == issuer_name and i.certificate]
-        record = tx.status.crl(named[-1].issuer_id, shard) if named else None
+        issuer = published(tx, published_as)
+        record = tx.status.crl(issuer.issuer_id, shard) if issuer else None
     if record is None:
-        raise NotFound("crl_unknown", f"There is no CRL of {issuer_name} here.")
+        raise NotFound("crl_unknown", f"There is no CRL of {published_as} here.")
     return record
 
 

@@ -49,6 +49,12 @@ _BY_ISSUER_SERIAL: Final = select(certificates).where(
     certificates.c.issuer_id == bindparam("issuer_id"),
     certificates.c.serial == bindparam("serial"),
 )
+_ENDED: Final = select(certificates.c.serial).where(
+    certificates.c.issuer_id == bindparam("issuer_id"),
+    certificates.c.serial.in_(bindparam("serials", expanding=True)),
+    certificates.c.not_after < bindparam("before"),
+)
+_AT_ONCE: Final = 1000
 _COUNT: Final = select(func.count().label("certificates")).where(
     certificates.c.issuer_id == bindparam("issuer_id")
 )
@@ -164,6 +170,17 @@ class CertificateRows:
             _record(row) for row in self._session.rows(_BY_CONTRACT, {"contract_id": contract_id})
         ]
 
+    def ended(
+        self, issuer_id: str, serials: list[SerialNumber], before: dt.datetime
+    ) -> set[SerialNumber]:
+        """Return those of an issuer's serials whose certificates ended before a time."""
+        found: set[SerialNumber] = set()
+        for at in range(0, len(serials), _AT_ONCE):
+            wanted = [serial.value for serial in serials[at : at + _AT_ONCE]]
+            key = {"issuer_id": issuer_id, "serials": wanted, "before": before}
+            found |= {SerialNumber(value=row.serial) for row in self._session.rows(_ENDED, key)}
+        return found
+
     def search(  # noqa: PLR0913 - one keyword per filter
         self,
         *,
@@ -205,6 +222,8 @@ class CertificateRows:
             "reason": revocation.reason,
             "revoked_at": revocation.revoked_at,
             "revoked_by": revocation.revoked_by,
+            "not_after": revocation.not_after,
+            "shard": revocation.shard,
         }
         if not self._session.put(_REVOKE, row):
             raise Conflict(
@@ -290,4 +309,6 @@ def _revocation(row: Row[Any]) -> Revocation:
         reason=Reason(row.reason),
         revoked_at=row.revoked_at,
         revoked_by=row.revoked_by,
+        not_after=row.not_after,
+        shard=row.shard,
     )

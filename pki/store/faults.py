@@ -45,13 +45,16 @@ def translate(error: exc.SQLAlchemyError) -> Exception:
     rest. What one of our column types raised comes back as it was.
     """
     cause = error.orig if isinstance(error, exc.StatementError) else None
-    if isinstance(cause, sqlite3.Error):
-        return _sqlite(cause)
-    if isinstance(cause, psycopg.Error):
-        return _postgresql(cause)
+    if isinstance(cause, sqlite3.Error | psycopg.Error):
+        return of_driver(cause)
     if isinstance(cause, Exception):
         return cause
     return busy() if isinstance(error, exc.TimeoutError) else unavailable()
+
+
+def of_driver(error: sqlite3.Error | psycopg.Error) -> PkiError:
+    """Return the error to raise instead of one that came straight from a driver."""
+    return _sqlite(error) if isinstance(error, sqlite3.Error) else _postgresql(error)
 
 
 def _sqlite(error: sqlite3.Error) -> PkiError:

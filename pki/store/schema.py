@@ -34,7 +34,7 @@ from pki.model import (
 from pki.pkix.suites import Suite
 from pki.store.columns import key, line, metadata, octets, one_of, points_to, time
 
-REVISION: Final = "0010"
+REVISION: Final = "0011"
 """The migration that these tables belong to."""
 
 UNFINISHED: Final = "state IN ('open', 'signing')"
@@ -141,9 +141,15 @@ revocations: Final = Table(
     line("reason"),
     time("revoked_at"),
     line("revoked_by"),
+    time("not_after", nullable=True),
+    Column("shard", SmallInteger, nullable=False, server_default=text("0")),
     key("issuer_id", "serial"),
     points_to("issuer_id", "issuers.issuer_id"),
     one_of("reason", Reason),
+    # all that a CRL is made of, so that the table itself is never touched for one
+    Index(
+        "ix_revocations_crl", "issuer_id", "shard", "serial", "reason", "revoked_at", "not_after"
+    ),
 )
 
 blocked_keys: Final = Table(

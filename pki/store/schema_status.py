@@ -12,6 +12,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     UniqueConstraint,
+    text,
 )
 
 from pki.model import ChangeKind, IntentState
@@ -34,9 +35,11 @@ changes: Final = Table(
     line("issuer_id"),
     line("serial", nullable=True),
     time("changed_at", nullable=True),
+    Column("shard", SmallInteger, nullable=False, server_default=text("0")),
     key("sequence"),
     one_of("kind", ChangeKind),
-    Index(None, "issuer_id", "kind"),
+    Index(None, "issuer_id", "sequence"),
+    Index(None, "issuer_id", "shard", "sequence"),
 )
 
 responders: Final = Table(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import psycopg
 from sqlalchemy import Connection, Executable, Row, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from pki.model import ChangeKind
-from pki.store.faults import translate
+from pki.store.faults import of_driver, translate
 
 Parameters = Mapping[str, object]
 Insert = sqlite.Insert | postgresql.Insert
@@ -69,6 +71,16 @@ class Session:
             return self._connection.execute(statement, dict(parameters)).all()
         except SQLAlchemyError as error:
             raise self.spoil(translate(error)) from error
+
+    def plain(self, statement: Executable, parameters: Parameters = _NONE) -> Sequence[Any]:
+        """Return every row of a query as a tuple, for many: `rows` takes half as long again."""
+        try:
+            cursor = self._connection.execute(statement, dict(parameters)).cursor
+            return cursor.fetchall() if cursor is not None else ()
+        except SQLAlchemyError as error:
+            raise self.spoil(translate(error)) from error
+        except (sqlite3.Error, psycopg.Error) as error:
+            raise self.spoil(of_driver(error)) from error
 
     def first(self, statement: Executable, parameters: Parameters = _NONE) -> Row[Any] | None:
         """Return the first row of a query, or None."""

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import (
+    BigInteger,
+    SmallInteger,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    tuple_,
+    type_coerce,
+    update,
+)
 
 from pki.model import ChangeKind, IntentState
-from pki.store.schema import certificates, revocations
+from pki.store.columns import Line
+from pki.store.schema import revocations
 from pki.store.schema_status import (
     change_sequence,
     changes,
@@ -58,6 +70,7 @@ CHANGED: Final = (
     )
     .limit(1)
 )
+CHANGED_SHARD: Final = CHANGED.where(changes.c.shard == bindparam("shard"))
 RELEASED: Final = select(changes).where(
     changes.c.issuer_id == bindparam("issuer_id"),
     changes.c.kind == ChangeKind.RELEASED,
@@ -128,23 +141,24 @@ PRUNE: Final = tuple(
     )
     for table in (crl_chunks, crls)
 )
-_PAGE_OF_REVOKED: Final = (
-    select(revocations)
+REVOKED: Final = (
+    select(
+        revocations.c.serial,
+        revocations.c.reason,
+        type_coerce(revocations.c.revoked_at, BigInteger).label("revoked_at"),
+        revocations.c.shard,
+    )
     .where(
         revocations.c.issuer_id == bindparam("issuer_id"),
-        revocations.c.serial > bindparam("behind"),
+        tuple_(revocations.c.shard, revocations.c.serial)
+        > tuple_(bindparam("shard", type_=SmallInteger), bindparam("behind", type_=Line)),
+        revocations.c.shard <= bindparam("last_shard"),
+        or_(
+            revocations.c.not_after.is_(None),
+            revocations.c.not_after >= bindparam("ended_before"),
+        ),
     )
-    .order_by(revocations.c.serial)
+    .order_by(revocations.c.shard, revocations.c.serial)
     .limit(PAGE)
-    .subquery()
 )
-REVOKED: Final = (
-    # the page first, its certificates after: PostgreSQL would join everything behind it as well
-    select(_PAGE_OF_REVOKED, certificates.c.not_after)
-    .outerjoin(
-        certificates,
-        (certificates.c.issuer_id == _PAGE_OF_REVOKED.c.issuer_id)
-        & (certificates.c.serial == _PAGE_OF_REVOKED.c.serial),
-    )
-    .order_by(_PAGE_OF_REVOKED.c.serial)
-)
+"""A page from the index alone; times as the seconds that they are kept as."""

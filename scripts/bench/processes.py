@@ -34,7 +34,7 @@ class Server:
 
     def cpu(self) -> float:
         """Return the seconds, user and system, that the tree has taken."""
-        return sum(_cpu(pid) for pid in _tree(self.process.pid))
+        return tree_cpu(self.process.pid)
 
     def workers(self) -> list[int]:
         """Return the processes below the first."""
@@ -109,6 +109,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 # --- /proc ---------------------------------------------------------------------------------------
+
+
+def tree_cpu(root: int) -> float:
+    """Return the seconds, user and system, that a process and all that live below it took."""
+    return sum(_cpu(pid) for pid in _tree(root))
 
 
 def _stat(pid: int) -> list[str]:

@@ -246,6 +246,7 @@ def _revocation(record: CertificateRecord, serial: str) -> Row:
         "reason": Reason.SUPERSEDED,
         "revoked_at": record.issued_at,
         "revoked_by": "seed",
+        "not_after": record.not_after,
     }
 
 

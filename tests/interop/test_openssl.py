@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki.pkix.suites import Suite
 from tests.interop.field import Field, branch, run
-from tests.web.authority import SHARDED, Authority, Leaf
+from tests.web.authority import SHARDED, Authority, Leaf, next_generation
 
 
 def asked(field: Field, suite: Suite, *arguments: str) -> str:
@@ -206,3 +206,43 @@ def test_openssl_checks_a_revoked_sub_ca(authority: Authority, tmp_path: Path) -
     authority.publish_crls()
     said = verified(authority, tmp_path, leaf, branch(Suite.P256), "/crl/mo2-2")
     assert "certificate revoked" in said
+
+
+@pytest.mark.parametrize("sharded", [False, True], ids=["full", "shard"])
+def test_openssl_checks_certificates_of_two_generations_by_the_crl_of_each(
+    authority: Authority, tmp_path: Path, *, sharded: bool
+) -> None:
+    name = SHARDED if sharded else "mo2-2"
+    cas = ("oem-2", "oem1-2") if sharded else branch(Suite.P256)[:2]
+
+    def made() -> tuple[Leaf, Leaf, bytes, str]:
+        good, bad = (authority.issue_sharded() if sharded else authority.issue() for _ in range(2))
+        authority.revoke(bad)
+        issuer = authority.issuer(name)
+        return good, bad, pem(issuer.certificate), f"/crl/{issuer.published_as}"
+
+    old = made()
+    next_generation(authority, name)
+    new = made()
+    authority.publish_crls()
+    (tmp_path / "root.pem").write_bytes(pem(authority.issuer(cas[0]).certificate))
+    below = pem(authority.issuer(cas[1]).certificate) + old[2] + new[2]
+    (tmp_path / "below.pem").write_bytes(below)
+
+    def said(leaf: Leaf, *full: str) -> str:
+        (tmp_path / "leaf.pem").write_bytes(pem(leaf.record.der))
+        lists = [f"/crl/{ca}" for ca in cas] + ([shard_of(leaf)] if sharded else list(full))
+        (tmp_path / "crls.pem").write_bytes(pem_crls(authority, *lists))
+        return run(
+            "openssl",
+            *("verify", "-crl_check_all", "-CAfile", tmp_path / "root.pem"),
+            *("-untrusted", tmp_path / "below.pem", "-CRLfile", tmp_path / "crls.pem"),
+            tmp_path / "leaf.pem",
+            code=None,
+        )
+
+    for good, bad, _, own in (old, new):
+        assert "leaf.pem: OK" in said(good, own)
+        assert "certificate revoked" in said(bad, own)
+        assert "leaf.pem: OK" in said(good, old[3], new[3])
+        assert "certificate revoked" in said(bad, old[3], new[3])

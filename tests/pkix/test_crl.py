@@ -35,9 +35,9 @@ YEAR_2049 = dt.datetime(2049, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
 YEAR_2050 = dt.datetime(2050, 1, 1, tzinfo=dt.UTC)
 
 
-def nothing_leaves(serial: int) -> bool:
-    del serial
-    return False
+def nothing_leaves(serials: list[int]) -> set[int]:
+    assert serials
+    return set()
 
 
 def loaded(der: bytes) -> x509.CertificateRevocationList:
@@ -243,6 +243,37 @@ def test_a_crl_beyond_16_mib_is_written_and_read() -> None:
     assert len(loaded(der)) == 340_000
 
 
+SECONDS = st.integers(-600_000_000, 250_000_000_000)  # 1950 to 9892
+ROWS = st.lists(
+    st.tuples(
+        st.integers(1, (1 << 160) - 1).map(lambda serial: f"{serial:x}"),
+        st.sampled_from(list(REASON_CODES)),
+        SECONDS,
+        st.integers(0, 9),
+    ),
+    max_size=8,
+)
+
+
+@given(ROWS)
+def test_many_entries_are_written_as_each_by_itself(rows: list[tuple[str, str, int, int]]) -> None:
+    epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    each = [
+        crl.entry(int(serial, 16), epoch + dt.timedelta(seconds=at), reason)
+        for serial, reason, at, _ in rows
+    ]
+    assert crl.EntryWriter().written(rows) == b"".join(each)
+
+
+@pytest.mark.parametrize(
+    ("serial", "reason"),
+    [("", "superseded"), ("xy", "superseded"), ("f" * 200, "superseded"), ("1", "removeFromCRL")],
+)
+def test_rows_that_are_no_entries_are_refused(serial: str, reason: str) -> None:
+    with pytest.raises((ValueError, LookupError)):
+        crl.EntryWriter().written([(serial, reason, 0, 0)])
+
+
 # --- what is read
 
 
@@ -407,7 +438,7 @@ def test_an_entry_leaves_only_with_leave() -> None:
     old, new = crl_of(FACTS, ENTRIES), crl_of(NEXT, ENTRIES[1:])
     found = crl.compare(old, new, may_leave=nothing_leaves)
     assert found == ("102030405060708090a0b0c0d0e0f10 left without leave.",)
-    assert crl.compare(old, new, may_leave=lambda s: s == ENTRIES[0].serial) == ()
+    assert crl.compare(old, new, may_leave=lambda _: {ENTRIES[0].serial}) == ()
 
 
 def test_of_many_that_left_some_are_named_and_the_rest_is_counted() -> None:
@@ -450,6 +481,34 @@ def test_a_serial_listed_twice_is_a_problem() -> None:
 def test_only_the_number_orders_crls_since_a_clock_may_have_been_ahead() -> None:
     new = crl_of(replace(NEXT, this_update=FACTS.this_update - DAY), ENTRIES)
     assert crl.compare(crl_of(FACTS), new, may_leave=nothing_leaves) == ()
+
+
+SERIALS = st.one_of(
+    st.integers(1 << 120, (1 << 127) - 1),  # of 16 octets, as ours
+    st.integers(1, (1 << 160) - 1),
+    st.sampled_from([1 << 126 | 0x300C300A0603551D15, (1 << 127) - 1, 1 << 127]),
+)
+SETS = st.lists(
+    st.builds(crl.CrlEntry, SERIALS, TIMES, WRITTEN), max_size=6, unique_by=lambda e: e[0]
+)
+
+
+@given(SETS, SETS, st.data())
+def test_exactly_what_left_is_asked_about(
+    one: list[crl.CrlEntry], other: list[crl.CrlEntry], data: st.DataObject
+) -> None:
+    kept = data.draw(st.sets(st.sampled_from(one))) if one else set()
+    new = data.draw(
+        st.permutations([*kept, *(e for e in other if e.serial not in {k.serial for k in kept})])
+    )
+    asked: list[int] = []
+
+    def may_leave(serials: list[int]) -> list[int]:
+        asked.extend(serials)
+        return serials
+
+    assert crl.compare(crl_of(FACTS, one), crl_of(NEXT, new), may_leave=may_leave) == ()
+    assert sorted(asked) == sorted({e.serial for e in one} - {e.serial for e in new})
 
 
 # --- shards

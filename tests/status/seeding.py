@@ -34,7 +34,9 @@ def revoke_many(
             connection.execute(
                 insert(certificates), [_certificate(issuer, s, now, until) for s in page]
             )
-            connection.execute(insert(revocations), [_revocation(issuer, s, now) for s in page])
+            connection.execute(
+                insert(revocations), [_revocation(issuer, s, now, until) for s in page]
+            )
 
 
 def _intent(issuer: Issuer, serial: str, now: dt.datetime) -> dict[str, object]:
@@ -78,13 +80,16 @@ def _certificate(
     }
 
 
-def _revocation(issuer: Issuer, serial: str, now: dt.datetime) -> dict[str, object]:
+def _revocation(
+    issuer: Issuer, serial: str, now: dt.datetime, end: dt.datetime
+) -> dict[str, object]:
     return {
         "issuer_id": issuer.issuer_id,
         "serial": serial,
         "reason": "superseded",
         "revoked_at": now,
         "revoked_by": "seed",
+        "not_after": end,
     }
 
 
@@ -92,7 +97,7 @@ _NUMBERS = "WITH RECURSIVE s(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM s WHE
 _SERIAL = "printf('7%031x', (n * 2654435761) % 4294967296 * 65536 + n % 65536)"
 _REVOCATIONS = f"""
 INSERT INTO revocations
-{_NUMBERS} SELECT :issuer, {_SERIAL}, 'superseded', :now, 'seed' FROM s
+{_NUMBERS} SELECT :issuer, {_SERIAL}, 'superseded', :now, 'seed', :end, 0 FROM s
 """  # noqa: S608 - constants
 _INTENTS = """
 INSERT INTO intents

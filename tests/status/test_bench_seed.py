@@ -11,7 +11,7 @@ from pki.status import crls
 from scripts.bench import homes, seed
 from tests.web import asking
 
-ISSUED, REVOKED, REAL = 3000, 300, 20
+ISSUED, REVOKED, REAL = 10_000, 1000, 20
 
 
 @pytest.fixture(scope="module")

@@ -182,7 +182,7 @@ def test_cryptography_and_openssl_verify_the_crl_of_each_suite(
 # --- shards --------------------------------------------------------------------------------------
 
 
-def test_each_shard_lists_its_own_and_the_full_crl_all(tmp_path: Path) -> None:
+def test_each_shard_lists_its_own_and_is_made_anew_only_for_them(tmp_path: Path) -> None:
     make_home(tmp_path / "home", "mo-2", "mo1-2")
     with opened(tmp_path / "home") as services:
         plans = [replace(plan, crl_shards=3) for plan in demo_plans(*MO_BRANCH)]
@@ -200,8 +200,12 @@ def test_each_shard_lists_its_own_and_the_full_crl_all(tmp_path: Path) -> None:
             assert (extension.critical, [name.value for name in names]) == (True, [url])
         numbers = {hosts.number_of(services, shard=shard) for shard in range(4)}
         assert numbers == {1, 2, 3, 4}
-        revoked(services)
-        assert publish_due(services) == 4
+        serial = revoked(services)
+        assert publish_due(services) == 2
+        touched = {0, shard_of(serial, 3)}
+        for shard in range(4):
+            assert (serial in hosts.listed(services, shard=shard)) == (shard in touched)
+        assert publish_due(services) == 0
 
 
 # --- publication ---------------------------------------------------------------------------------

@@ -7,19 +7,22 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Inspector, inspect
+from sqlalchemy import Connection, Inspector, inspect, text
 from sqlalchemy.engine.interfaces import ReflectedIndex
 
 from pki.errors import Unavailable
+from pki.ids import SerialNumber
 from pki.store.columns import metadata
 from pki.store.db import Database
 from pki.store.migrate import configuration
 from pki.store.schema import REVISION
 from tests.databases import sqlite_url
 from tests.store import processes
+from tests.store.samples import NOW
 
 Result = TypeVar("Result")
 
@@ -150,3 +153,36 @@ def test_a_directory_that_is_missing_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(Unavailable) as missing:
         store.migrate()
     assert missing.value.code == "store_unavailable"
+
+
+def test_revocations_get_what_crls_need_of_them_when_the_schema_grows(database_url: str) -> None:
+    store = Database(database_url)
+    if database_url.startswith("sqlite"):
+        Path(database_url.removeprefix("sqlite:///")).touch()
+    _run(store, lambda c: command.upgrade(configuration(c), "0010"))
+    _run(store, lambda c: [c.execute(text(each)) for each in AS_BEFORE.split(";")])
+    store.migrate()
+    with store.read() as tx:
+        found = tx.certificates.revocation("i", SerialNumber.from_int(7))
+        assert found is not None
+        assert found.not_after is not None
+        assert (found.not_after.timestamp(), found.shard) == (90, 1 + 7 % 5)
+        assert tx.status.changed("i", 0, 1 + 7 % 5)
+        assert not tx.status.changed("i", 0, 0)
+        pages = tx.status.revoked("i", NOW)  # the certificate has ended, the intent never does
+        assert [row for page in pages for row in page] == [("8", "superseded", 1, 1 + 8 % 5)]
+    store.close()
+
+
+AS_BEFORE = """
+INSERT INTO issuers VALUES ('i', 'i', 1, 'mo_sub_ca2', '2', 'p256', 'active', 'c', NULL, 'i', '',
+  FALSE, 1, FALSE, 5);
+INSERT INTO intents VALUES ('7', 'i', '7', 'contract-2', 'contract', '2', 'p256', 't', '', 'x',
+  'completed', 1, NULL);
+INSERT INTO certificates VALUES ('f', 'i', '7', 'd', 'contract', '2', 'p256', 's', 'n', 1, 90, '',
+  'k', '7', 1, NULL);
+INSERT INTO revocations VALUES ('i', '7', 'superseded', 1, 'x');
+INSERT INTO revocations VALUES ('i', '8', 'superseded', 1, 'x');
+INSERT INTO changes VALUES (1, 'revoked', 'i', '7', 1)
+"""
+"""Rows as the program of schema 0010 left them: a revoked certificate, and a revoked intent."""

@@ -184,16 +184,57 @@ def test_an_expired_certificate_leaves_the_crl_after_one_more(authority_home: Pa
             assert is_listed(crl(later, "/crl/mo2-2"), leaf) == listed
 
 
-def test_the_newest_generation_is_published_under_the_name(authority: Authority) -> None:
+def test_each_generation_keeps_the_addresses_that_its_certificates_name(
+    authority: Authority,
+) -> None:
+    """One address for all once served the newest generation's CRL, without the older ones'."""
+    old, sharded = authority.issue(), authority.issue_sharded()
+    for name in ("mo2-2", SHARDED):
+        next_generation(authority, name)
+    new, sharded_too = authority.issue(), authority.issue_sharded()
+    for leaf in (old, new, sharded, sharded_too):
+        authority.revoke(leaf)
+    authority.publish_crls()
+    for leaf, name in ((old, "mo2-2"), (old, "mo2-2.g1"), (new, "mo2-2.g2")):
+        found = crl(authority, f"/crl/{name}")
+        assert found.is_signature_valid(leaf.issuer.public_key())  # type: ignore[arg-type]
+        assert is_listed(found, leaf)
+        assert authority.fetch(f"/ca/{name}").data == leaf.issuer.public_bytes(Encoding.DER)
+    for leaf, base in ((sharded, SHARDED), (sharded_too, f"{SHARDED}.g2")):
+        (address,) = named_by(leaf)
+        path = address.removeprefix("http://pki.example")
+        assert path.rpartition("/")[0] == f"/crl/{base}"
+        found = crl(authority, path)
+        assert distribution_point(found) == address
+        assert found.is_signature_valid(leaf.issuer.public_key())  # type: ignore[arg-type]
+        assert [is_listed(found, one) for one in (sharded, sharded_too)] == [
+            leaf is sharded,
+            leaf is sharded_too,
+        ]
+    assert authority.fetch("/crl/mo2-2.g3").status_code == 404
+    assert authority.fetch("/ca/mo2-2.g3").status_code == 404
+
+
+@pytest.mark.parametrize("same_key", [False, True], ids=["new key", "same key"])
+def test_a_full_crl_speaks_for_every_generation_of_its_name(
+    authority: Authority, *, same_key: bool
+) -> None:
+    """The CRL of one never says that what another revoked is good."""
     old = authority.issue()
     authority.publish_crls()
-    assert crl(authority, "/crl/mo2-2").is_signature_valid(old.issuer.public_key())  # type: ignore[arg-type]
-    next_generation(authority, "mo2-2")
+    next_generation(authority, "mo2-2", same_key=same_key)
     new = authority.issue()
+    authority.revoke(old)
     authority.publish_crls()
-    assert crl(authority, "/crl/mo2-2").is_signature_valid(new.issuer.public_key())  # type: ignore[arg-type]
-    served = authority.fetch("/ca/mo2-2")
-    assert served.data == new.issuer.public_bytes(Encoding.DER)
+    authority.revoke(new, Reason.CERTIFICATE_HOLD)
+    authority.publish_crls()
+    for name in ("mo2-2", "mo2-2.g2"):
+        assert [is_listed(crl(authority, f"/crl/{name}"), one) for one in (old, new)] == [True] * 2
+    authority.release(new)
+    authority.publish_crls()
+    for name in ("mo2-2", "mo2-2.g2"):
+        assert not is_listed(crl(authority, f"/crl/{name}"), new)
+    assert authority.publish_crls() == 0
 
 
 @given(st.text(max_size=80))

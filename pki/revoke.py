@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -95,8 +96,28 @@ def revoke(
         with deployment.store.read() as tx:
             return _revoke(deployment, tx, principal, reference, reason, dry_run=True)
     with deployment.store.write() as tx:
-        tx.status.take_turn()
+        hold(tx, _concerned(tx, reference, reason))
         return _revoke(deployment, tx, principal, reference, reason, dry_run=False)
+
+
+def hold(tx: Transaction, issuer_ids: Iterable[str]) -> None:
+    """
+    Make everybody wait who would revoke, release or issue under these issuers.
+
+    The audit chains in order, then the change log, as every transaction has it: one that issues
+    records first, and tells the change log at its end. Who revokes several certificates in one
+    transaction calls it once for all of them before the first.
+    """
+    for issuer_id in sorted(set(issuer_ids)):
+        tx.audit.head(issuer_id)
+    tx.status.take_turn()
+
+
+def _concerned(tx: Transaction, reference: str, reason: Reason) -> list[str]:
+    """Return the issuers of what a revocation takes with it."""
+    target = lookup.target(tx, reference)
+    siblings = _siblings(tx, target) if reason in _KEY_LOST else []
+    return [one.issuer_id for one in (target, *siblings)]
 
 
 def _revoke(  # noqa: PLR0913 - one call for both modes, so that the preview cannot differ
@@ -221,9 +242,10 @@ def within(
     """
     Revoke a leaf inside the caller's transaction; False where it is revoked for good already.
 
-    Call it last: other writers of statuses wait from here on until the transaction ends.
+    Call it last: other writers of statuses wait from here on until the transaction ends. For
+    several, call `hold` with the issuers of all of them before.
     """
-    tx.status.take_turn()
+    hold(tx, [record.issuer_id])
     earlier = tx.certificates.revocation(record.issuer_id, record.serial)
     if earlier is not None and (
         earlier.reason is not Reason.CERTIFICATE_HOLD or reason is Reason.CERTIFICATE_HOLD
@@ -242,7 +264,7 @@ def within(
 
 def release_within(tx: Transaction, record: CertificateRecord, at: dt.datetime, by: str) -> bool:
     """Release a leaf from hold inside the caller's transaction; False where it is not held."""
-    tx.status.take_turn()
+    hold(tx, [record.issuer_id])
     held = tx.certificates.revocation(record.issuer_id, record.serial)
     if held is None or held.reason is not Reason.CERTIFICATE_HOLD:
         return False
@@ -288,7 +310,7 @@ def release(
         with deployment.store.read() as tx:
             return _release(deployment, tx, principal, reference, dry_run=True)
     with deployment.store.write() as tx:
-        tx.status.take_turn()
+        hold(tx, [lookup.target(tx, reference).issuer_id])
         return _release(deployment, tx, principal, reference, dry_run=False)
 
 

@@ -85,6 +85,7 @@ def _switch(
         records = _certificates(tx, contract, now, held=not holding)
         if not dry_run:
             _set_state(tx, contract, after, now, principal)
+            revoke.hold(tx, [record.issuer_id for record in records])
             for record in records:
                 if holding:
                     revoke.within(tx, record, Reason.CERTIFICATE_HOLD, now, principal.name)

@@ -184,6 +184,7 @@ def take(
             tx.pools.drop_default(pcid)
         tx.pools.delete_bundles([bundle.bundle_id for bundle in bundles])
         _record(tx, first, removal, taking)
+        revoke.hold(tx, [record.issuer_id for record in records])
         for record in records:
             revoke.within(tx, record, taking.reason or Reason.UNSPECIFIED, taking.at, taking.by)
     return removal

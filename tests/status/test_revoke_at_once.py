@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from pki import audit
 from pki.errors import PkiError
 from pki.issue import IssueRequest, issue
-from pki.model import CertificateRecord, Reason
+from pki.model import CertificateRecord, ChangeKind, Reason
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite, generate
 from pki.revoke import revoke
@@ -72,3 +72,19 @@ def test_lost_keys_with_siblings_in_common_are_revoked_at_once_without_a_deadloc
     assert outcomes == ["already_revoked", "done"]
     assert {hosts.ask(anywhere, record) for record in records} == {hosts.REVOKED}
     assert [r.problem for r in audit.verify(anywhere.deployment.store) if r.problem] == []
+
+
+def test_who_records_first_and_tells_of_changes_at_the_end_meets_a_revocation_without_a_deadlock(
+    anywhere: Services,
+) -> None:
+    """As an issuance does; a revocation once held the change log and waited for the chain."""
+    (record,) = _of_one_key(anywhere, 1)
+    with ThreadPoolExecutor(1) as pool:
+        with anywhere.deployment.store.write() as tx:
+            tx.audit.head(record.issuer_id)
+            told = pool.submit(_revoke, anywhere, record)
+            wait_for(lambda: _waiting(anywhere) >= 1)
+            now = anywhere.deployment.clock.now()
+            tx.status.add_change(ChangeKind.CONTRACT, "c", None, now)
+        assert told.result(timeout=30) == "done"
+    assert hosts.ask(anywhere, record) == hosts.REVOKED

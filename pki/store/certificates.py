@@ -30,6 +30,8 @@ _STANDINGS: Final = (
         revocations.c.reason,
         revocations.c.revoked_at,
         revocations.c.revoked_by,
+        revocations.c.not_after,
+        revocations.c.shard,
     )
     .outerjoin(
         revocations,

@@ -8,9 +8,6 @@ from typing import Final
 from flask import Blueprint, Response, request
 
 from pki import lookup, render
-from pki.access import Action
-from pki.authorize import Roaming, authorize
-from pki.authorize import to_json as authorisation_json
 from pki.clock import parse_time
 from pki.errors import BadInput, PolicyViolation
 from pki.ids import Edition, Fingerprint
@@ -19,11 +16,8 @@ from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
 from pki.ports import Deployment
 from pki.revoke import parse_reason, release, revoke
-from pki.validate.render import to_json
 from web import auth
 from web.answers import json_answer
-from web.checks import contract_check_from_v1
-from web.logs import note_authorisation
 from web.metrics import Metrics
 from web.parsing import MAX_BODY, Fields, json_object, one_of, page_size, query
 
@@ -58,18 +52,7 @@ class Api:
     """The handlers, over one installation."""
 
     deployment: Deployment
-    roaming: Roaming
     metrics: Metrics
-
-    def validate_contract(self) -> Response:
-        """Decide whether a contract may charge, explained; 200 for both outcomes."""
-        principal = auth.principal(self.deployment)
-        check = contract_check_from_v1(json_object(request))
-        found = authorize(self.deployment, self.roaming, principal, check, action=Action.VALIDATE)
-        note_authorisation(found)
-        self.metrics.authorisation("v1", found)
-        told = to_json(found.decision) if found.decision else {}
-        return json_answer(told | {"authorisation": authorisation_json(found.authorisation)})
 
     def issue_certificate(self) -> Response:
         """Issue a leaf from a CSR or, in demo mode, with a key made here and told this once."""
@@ -174,12 +157,11 @@ def _common_name(fields: Fields) -> str | None:
     return emaid
 
 
-def blueprint(deployment: Deployment, roaming: Roaming, metrics: Metrics) -> Blueprint:
+def blueprint(deployment: Deployment, metrics: Metrics) -> Blueprint:
     """Return the routes."""
     routes = Blueprint("api", __name__)
-    api = Api(deployment, roaming, metrics)
+    api = Api(deployment, metrics)
     for method, path, handler in (
-        ("POST", "/v1/contracts/validate", api.validate_contract),
         ("POST", "/v1/certificates", api.issue_certificate),
         ("GET", "/v1/certificates", api.search_certificates),
         ("GET", "/v1/certificates/<reference>", api.find_certificate),

@@ -13,11 +13,11 @@ from pki.services import Services
 from web import (
     agreements,
     api,
+    decision_routes,
     est,
     logs,
     oauth,
     ocpi,
-    ocpp,
     ocpp_install,
     ocpp_sessions,
     ocpp_status,
@@ -32,6 +32,8 @@ from web import (
     status_routes,
     webhooks,
 )
+from web.callers import Callers
+from web.decisions import Decisions
 from web.metrics import Metrics
 from web.status import StatusPages
 
@@ -45,12 +47,26 @@ HEADERS: Final = {
 }
 
 
-def create_app(services: Services, metrics: Metrics | None = None) -> Flask:
+def decisions_of(services: Services, metrics: Metrics) -> Decisions:
+    """Return the paths that decide, over one installation."""
+    return Decisions(
+        services.deployment,
+        services.roaming,
+        Callers(services.deployment, services.view),
+        metrics,
+        services.settings.base64url_hash_data,
+    )
+
+
+def create_app(
+    services: Services, metrics: Metrics | None = None, decisions: Decisions | None = None
+) -> Flask:
     """
     Return the app; neither the database nor a key is touched before the first request.
 
     Args:
         metrics: where to count, if somebody else counts there too.
+        decisions: the paths that decide, if somebody else serves them too.
     """
     app = Flask("web", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = parsing.MAX_BODY
@@ -61,11 +77,10 @@ def create_app(services: Services, metrics: Metrics | None = None) -> Flask:
     problems.register(app)
     _watch(app, metrics)
     app.register_blueprint(ops.blueprint(services.deployment, metrics))
-    app.register_blueprint(api.blueprint(services.deployment, services.roaming, metrics))
+    app.register_blueprint(api.blueprint(services.deployment, metrics))
     variant = services.settings.base64url_hash_data
-    app.register_blueprint(
-        ocpp.blueprint(services.deployment, services.roaming, metrics, variant=variant)
-    )
+    decisions = decisions or decisions_of(services, metrics)
+    app.register_blueprint(decision_routes.blueprint(decisions))
     app.register_blueprint(
         ocpp_status.blueprint(services.deployment, services.answers, variant=variant)
     )

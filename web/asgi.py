@@ -25,8 +25,10 @@ from pki.clock import SystemClock
 from pki.errors import PkiError
 from pki.services import Services
 from web import bridge, hot_routes, logs, parsing
-from web.app import create_app
+from web.app import create_app, decisions_of
 from web.bridge import Scope
+from web.crew import Crew
+from web.decisions import LIMITS
 from web.hot import HotRequest, HotResponse, date
 from web.hot_heads import Heads
 from web.hot_routes import Route
@@ -66,7 +68,9 @@ class Application:
     def __init__(self, running: Services) -> None:
         metrics = Metrics()
         self._services = running
-        self._flask = create_app(running, metrics)
+        decisions = decisions_of(running, metrics)
+        self._flask = create_app(running, metrics, decisions)
+        self._crew = Crew(decisions.many)
         self._pages = StatusPages(
             running.deployment,
             running.answers,
@@ -96,6 +100,11 @@ class Application:
             return None
         return self._watch.from_memory(request, answer, hot_routes.OCSP)
 
+    def stop(self) -> None:
+        """End the threads of this application; what it serves stays open."""
+        self._crew.stop()
+        self._pool.shutdown()
+
     # --- the server's life ---------------------------------------------------------------------
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -110,7 +119,7 @@ class Application:
         self._watch.stop()
         if self._account_timer is not None:
             self._account_timer.cancel()
-        self._pool.shutdown()
+        self.stop()
         self._services.close()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -122,6 +131,9 @@ class Application:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw_path = scope["raw_path"].decode("latin-1")
+        if raw_path in LIMITS and scope["method"] == "POST":
+            await self._decide(scope, raw_path, receive, send)
+            return
         route = hot_routes.match(self._pages, scope["method"], raw_path)
         body = await _body(receive, route.most if route else parsing.MAX_BODY)
         if body is None:
@@ -137,6 +149,22 @@ class Application:
             if answer is not None:
                 await self._send_hot(answer, send)
                 return
+        await self._by_flask(scope, body, send)
+
+    async def _decide(self, scope: Scope, raw_path: str, receive: Receive, send: Send) -> None:
+        """Answer a request for a decision, among others that wait."""
+        body = await _body(receive, parsing.MAX_BODY)
+        if body is None:
+            return
+        headers = bridge.headers_of(scope["headers"])
+        request = HotRequest(method="POST", raw_path=raw_path, headers=headers, body=body)
+        answer = await self._crew.ask(request)
+        if answer is None:
+            await self._by_flask(scope, body, send)
+            return
+        await self._send_hot(self._watch.from_memory(request, answer, raw_path), send)
+
+    async def _by_flask(self, scope: Scope, body: bytes, send: Send) -> None:
         environ = bridge.environ_of(scope, body)
         status, headers, whole = await self._wait(lambda: bridge.run(self._flask, environ))
         await _send(status, headers, whole, send)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import unquote_plus
 
 from flask import g, request
@@ -32,7 +32,7 @@ def principal(deployment: Deployment) -> Principal:
         Unauthenticated: `token_missing`, `token_invalid`, `token_expired`.
         Unavailable: the store is out of reach.
     """
-    found = tokens.authenticate(deployment, _token())
+    found = tokens.authenticate(deployment, token_of(request.headers))
     g.client = found.name
     return found
 
@@ -73,12 +73,24 @@ def _unreadable() -> Unauthenticated:
     return Unauthenticated("client_invalid", "The Basic credentials cannot be read.")
 
 
-def _token() -> str:
-    """Return the bearer token, or else the API key; MaEVe sends its token as both."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+class Headers(Protocol):
+    """Header fields by name, as Flask has them, or by names in lower case."""
+
+    def get(self, name: str, default: str, /) -> str:
+        """Return a field, or the default."""
+
+
+def token_of(headers: Headers) -> str:
+    """
+    Return the bearer token, or else the API key; MaEVe sends its token as both.
+
+    Raises:
+        Unauthenticated: `token_missing`, `token_invalid`.
+    """
+    scheme, _, token = headers.get("authorization", "").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
-        token = request.headers.get("X-API-Key", "").strip()
+        token = headers.get("x-api-key", "").strip()
     if not token:
         raise Unauthenticated(
             "token_missing",

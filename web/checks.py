@@ -10,10 +10,8 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
-
-from flask import Request
 
 from pki.errors import BadInput
 from pki.ids import Edition, EvseId, SerialNumber
@@ -71,7 +69,7 @@ def contract_check_from_v1(body: dict[str, object]) -> ContractCheck:
 
 
 def contract_check_from_ocpp(
-    body: dict[str, Any], request: Request, *, variant: bool = False
+    body: dict[str, Any], headers: Mapping[str, str], *, variant: bool = False
 ) -> ContractCheck:
     """
     Read an AuthorizeRequest that its schema has passed, and where the car stands.
@@ -94,8 +92,8 @@ def contract_check_from_ocpp(
         hash_data=hash_data,
         token=body["idToken"]["idToken"],
         token_type=body["idToken"]["type"],
-        evse_id=station_header(request, "X-Evse-Id"),
-        station_id=station_header(request, "X-Station-Id"),
+        evse_id=station_header(headers, "X-Evse-Id"),
+        station_id=station_header(headers, "X-Station-Id"),
     )
 
 

@@ -48,6 +48,11 @@ class HotResponse:
     headers: Mapping[str, str] = field(default_factory=lambda: _NONE)
     body: bytes | Path = b""
 
+    @property
+    def octets(self) -> bytes:
+        """The body of an answer that is in no file."""
+        return self.body if isinstance(self.body, bytes) else self.body.read_bytes()
+
 
 def lines(headers: Mapping[str, str]) -> bytes:
     """Return header fields as they are sent."""

@@ -7,27 +7,19 @@ Request and answer are judged against the official JSON schemas, which the packa
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any, Final
 
 import orjson
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 from jsonschema.exceptions import ValidationError, best_match
 from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
 
-from pki.authorize import Roaming, authorize, to_ocpp
 from pki.errors import BadInput
 from pki.ids import quote
-from pki.ports import Deployment
-from web import auth
 from web.answers import json_answer
-from web.checks import contract_check_from_ocpp
-from web.logs import note_authorisation
-from web.metrics import Metrics
-from web.parsing import MAX_OCPP_BODY, json_object
 
 VERSIONS: Final = {"2.0.1": "v201", "2.1": "v21"}
 """OCPP version to the subpackage of `ocpp` that holds its schemas."""
@@ -82,9 +74,14 @@ def valid_answer(version: str, message: str, answer: dict[str, Any], about: str)
     Raises:
         AnswerInvalid: it is not; `about` says in the log which it was.
     """
+    judge_answer(version, message, answer, about)
+    return json_answer(answer)
+
+
+def judge_answer(version: str, message: str, answer: dict[str, Any], about: str = "") -> None:
+    """Return if an answer is valid against its schema. Raises AnswerInvalid."""
     if not _validator(version, f"{message}Response").is_valid(answer):
         raise AnswerInvalid(about)
-    return json_answer(answer)
 
 
 def add_action(
@@ -124,43 +121,3 @@ def _said(error: ValidationError) -> str:
             return "is none of " + ", ".join(map(str, wanted))
         case _:
             return f"breaks {keyword} {wanted}"
-
-
-@dataclass(frozen=True, slots=True)
-class Ocpp:
-    """The handlers, over one installation."""
-
-    deployment: Deployment
-    roaming: Roaming
-    metrics: Metrics
-    variant: bool
-
-    def authorize(self, version: str) -> Response:
-        """Decide whether whoever shows a token may charge here; 200 for both outcomes."""
-        principal = auth.principal(self.deployment)
-        body = json_object(request, MAX_OCPP_BODY)
-        check_request(version, "Authorize", body)
-        check = contract_check_from_ocpp(body, request, variant=self.variant)
-        found = authorize(self.deployment, self.roaming, principal, check)
-        note_authorisation(found)
-        told = to_ocpp(found.decision, found.authorisation)
-        answer = valid_answer(version, "Authorize", told, found.authorisation.reference)
-        answer.headers[REFERENCE] = found.authorisation.reference
-        self.metrics.authorisation("ocpp", found)
-        return answer
-
-
-def blueprint(
-    deployment: Deployment, roaming: Roaming, metrics: Metrics, *, variant: bool = False
-) -> Blueprint:
-    """
-    Return the routes.
-
-    Args:
-        variant: `ocpp.base64url_hash_data` of the settings.
-    """
-    routes = Blueprint("ocpp", __name__)
-    handlers = Ocpp(deployment, roaming, metrics, variant)
-    for version in VERSIONS:
-        add_action(routes, version, "Authorize", handlers.authorize)
-    return routes

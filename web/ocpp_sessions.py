@@ -65,7 +65,7 @@ class OcppSessions:
         check = ContractCheck(
             token=fields.needed("idToken"),
             token_type=fields.needed("idTokenType"),
-            evse_id=station_header(request, "X-Evse-Id"),
+            evse_id=station_header(request.headers, "X-Evse-Id"),
             station_id=fields.text("stationId") or fields.text("ocppConnectionName"),
         )
         found = authorize(self.deployment, self.roaming, principal, check)
@@ -86,8 +86,8 @@ def _event(body: dict[str, Any]) -> sessions.Event:
     """
     token = body.get("idToken")
     info = body["transactionInfo"]
-    station = station_header(request, "X-Station-Id")
-    evse = station_header(request, "X-Evse-Id")
+    station = station_header(request.headers, "X-Station-Id")
+    evse = station_header(request.headers, "X-Evse-Id")
     check = None
     if token is not None and body["eventType"] != "Ended":  # an end may show another card
         check = ContractCheck(
@@ -98,7 +98,7 @@ def _event(body: dict[str, Any]) -> sessions.Event:
         external_id=info["transactionId"],
         at=parse_time(body["timestamp"]),
         evse_id=evse,
-        reference=station_header(request, REFERENCE),
+        reference=station_header(request.headers, REFERENCE),
         check=check,
         ended=body["eventType"] == "Ended",
         stop_reason=info.get("stoppedReason"),

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Self, TypeVar
+from typing import Final, Protocol, Self, TypeVar
 
 import orjson
 from flask import Request
@@ -54,12 +54,26 @@ def json_object(request: Request, limit: int = MAX_BODY) -> dict[str, object]:
         RequestEntityTooLarge: told by Content-Length, before anything is read, or while reading.
         BadInput: `json_invalid`, `body_not_object`, `json_too_deep`, `json_name_repeated`.
     """
-    encoded = request.headers.get("Content-Encoding", "identity").lower() != "identity"
-    if request.mimetype != "application/json" or encoded:
-        raise UnsupportedMediaType
     # one octet more: of a chunked body, werkzeug hands out the limit and drops the rest in silence
+    _require_json(request.mimetype, request.headers.get("Content-Encoding"))
     request.max_content_length = limit + 1
-    body = request.get_data(cache=False)
+    return _object(request.get_data(cache=False), limit)
+
+
+def json_of(headers: Mapping[str, str], body: bytes, limit: int) -> dict[str, object]:
+    """Return what `json_object` does, of header fields in lower case and a body."""
+    declared = headers.get("content-type", "").partition(";")[0].strip().lower()
+    _require_json(declared, headers.get("content-encoding"))
+    return _object(body, limit)
+
+
+def _require_json(declared: str, encoding: str | None) -> None:
+    encoded = encoding is not None and encoding.lower() != "identity"
+    if declared != "application/json" or encoded:
+        raise UnsupportedMediaType
+
+
+def _object(body: bytes, limit: int) -> dict[str, object]:
     if len(body) > limit:
         raise RequestEntityTooLarge
     value = _json(body)
@@ -293,9 +307,16 @@ def fit_request_id(given: str) -> str | None:
     return given if _REQUEST_ID.fullmatch(given) else None
 
 
-def station_header(request: Request, name: str) -> str | None:
+class HeaderFields(Protocol):
+    """Header fields as Flask has them, or by names in lower case."""
+
+    def get(self, key: str, /) -> str | None:
+        """Return a field, or None."""
+
+
+def station_header(headers: HeaderFields, name: str) -> str | None:
     """Return a header that says where the car stands. Raises BadInput (`invalid_header`)."""
-    value = request.headers.get(name)
+    value = headers.get(name.lower())
     if value is None or _STATION_ID.fullmatch(value):
         return value
     raise BadInput(

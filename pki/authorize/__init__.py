@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -29,6 +29,8 @@ from pki.model import (
     CredentialKind,
     Decision,
     DecisionRecord,
+    EmspAnswer,
+    EmspQuestion,
     Fault,
     Principal,
     Rejected,
@@ -127,6 +129,80 @@ def authorize(
 
     decision = validate.validate(deployment, principal, check, action=action, further=further)
     return Authorised(decision=decision, authorisation=found[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Who asks what."""
+
+    principal: Principal
+    check: ContractCheck
+    action: access.Action = access.Action.AUTHORIZE
+
+
+class NotAtOnce(Exception):
+    """The question cannot be answered among many: somebody else must be asked, or it is rare."""
+
+
+class _AtOnce(RealTime):
+    """Knows who could be asked, and asks nobody: one eMSP must not hold up everybody's answers."""
+
+    def __init__(self, real: RealTime) -> None:
+        super().__init__()
+        self._real = real
+
+    def reaches(self, emsp: str, hub: str | None) -> bool:
+        """Tell whether any way leads to an eMSP."""
+        return self._real.reaches(emsp, hub)
+
+    def ask(self, question: EmspQuestion) -> EmspAnswer:
+        """Raise NotAtOnce."""
+        raise NotAtOnce(question.emsp)
+
+
+def authorize_many(
+    deployment: Deployment, roaming: Roaming, asks: Sequence[Ask]
+) -> list[Authorised | Exception]:
+    """
+    Decide as `authorize` does, with as many queries as for one and one commit.
+
+    What one of them raises is its result, among that NotAtOnce for what `authorize` alone can do.
+
+    Raises:
+        Unavailable: the store cannot be read or the receipts not written; nobody is accepted.
+    """
+    directory = roaming.directory.now()
+    quick = Roaming(directory=roaming.directory, realtime=_AtOnce(roaming.realtime))
+    found: dict[int, Authorisation] = {}
+
+    def further(at: int, ask: Ask) -> validate.Further:
+        def ask_on(decision: Decision, evidence: ContractEvidence) -> Json:
+            about = (quick, directory, ask.principal, ask.check, decision.decision_id)
+            questions = _questions(deployment, *about)
+            found[at] = _after(deployment, questions, decision, evidence, ask.check)
+            return to_json(found[at])
+
+        return ask_on
+
+    chosen = {at: ask for at, ask in enumerate(asks) if ask.check.chain is not None}
+    asked = [
+        validate.Asked(
+            principal=ask.principal, check=ask.check, action=ask.action, further=further(at, ask)
+        )
+        for at, ask in chosen.items()
+    ]
+    results = dict(zip(chosen, validate.validate_many(deployment, asked), strict=True))
+    return [_result(results.get(at), found.get(at)) for at in range(len(asks))]
+
+
+def _result(
+    decision: Decision | Exception | None, authorisation: Authorisation | None
+) -> Authorised | Exception:
+    if isinstance(decision, Exception):
+        return decision
+    if decision is None or authorisation is None:
+        return NotAtOnce("no chain was presented")
+    return Authorised(decision=decision, authorisation=authorisation)
 
 
 def _questions(  # noqa: PLR0913 - what the questions look at

@@ -4,42 +4,38 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from pki import access
-from pki.errors import NotAllowed
 from pki.model import (
-    Accepted,
     ContractCheck,
-    ContractEvidence,
     Decision,
     DecisionPolicy,
     DecisionRecord,
     Domain,
     Evidence,
     Principal,
-    Rejected,
-    Role,
     SeenCertificate,
     StatusRule,
     Trust,
     TrustAnchor,
 )
 from pki.pkix.certificate import Certificate
-from pki.pkix.hashes import identity
 from pki.ports import Deployment
 from pki.validate import presented, receipts
+from pki.validate.after import require_own, seen_in
 from pki.validate.decide import decide
 from pki.validate.files import EvidenceFiles, statuses
 from pki.validate.frame import trusted
 from pki.validate.gather import gather, known_statuses
-from pki.validate.presented import Presented
+from pki.validate.many import Asked, Further, validate_many
 from pki.validate.receipts import Replay, find, prune, replay
 
 __all__ = [
+    "Asked",
     "EvidenceFiles",
+    "Further",
     "Replay",
     "decide",
     "find",
@@ -48,13 +44,11 @@ __all__ = [
     "replay",
     "trusted",
     "validate",
+    "validate_many",
     "without_store",
 ]
 
 _NO_FILES: Final = EvidenceFiles()
-
-Further = Callable[[Decision, ContractEvidence], dict[str, Any]]
-"""What is asked behind a decision: the decision and the contract it found, to JSON."""
 
 
 def validate(  # noqa: PLR0913 - who, what, and the two ways to ask otherwise
@@ -91,14 +85,11 @@ def validate(  # noqa: PLR0913 - who, what, and the two ways to ask otherwise
     told = statuses(files, chain, trust, now)
     evidence = replace(evidence, statuses=told | dict(evidence.statuses))
     verdict = decide(chain, check, evidence, trust, policy, now)
-    _require_own(principal, verdict)
+    require_own(principal, verdict)
     decision = Decision(decision_id=secrets.token_hex(12), decided_at=now, verdict=verdict)
     more = further(decision, evidence.contract) if further else None
     record = receipts.write(principal, check, chain, evidence, trust, policy, decision, more)
-    path = {status.fingerprint for status in verdict.path}
-    # what no anchor vouches for is not remembered
-    seen = [c for c in _foreign(chain, evidence, trust, now) if c.fingerprint in path]
-    _keep(deployment, record, seen)
+    _keep(deployment, record, seen_in(chain, evidence, trust, verdict, now))
     return decision
 
 
@@ -148,31 +139,3 @@ def _not_asked(policy: DecisionPolicy) -> DecisionPolicy:
         ask_contract=policy.ask_contract,
         strict_check_digit=policy.strict_check_digit,
     )
-
-
-def _foreign(
-    chain: Presented, evidence: Evidence, trust: Trust, now: dt.datetime
-) -> Iterator[SeenCertificate]:
-    """Yield presented certificates whose issuer's responder a job asks."""
-    if not evidence.asked_responders:
-        return
-    issuers = (*chain.certificates[1:], *(anchor.certificate for anchor in trust.anchors))
-    for certificate in chain.certificates:
-        for issuer in issuers:
-            named = issuer.normal_subject == certificate.normal_issuer
-            if named and identity(issuer) in evidence.asked_responders:
-                yield SeenCertificate(
-                    fingerprint=certificate.fingerprint,
-                    issuer_hash=identity(issuer),
-                    der=certificate.der,
-                    seen_at=now,
-                    not_after=certificate.not_after,
-                )
-
-
-def _require_own(principal: Principal, verdict: Accepted | Rejected) -> None:
-    """An eMSP learns nothing of contracts that are not its own."""
-    if principal.role is not Role.EMSP:
-        return
-    if verdict.emaid is not None and verdict.emaid.provider.value not in principal.parties:
-        raise NotAllowed("party_not_allowed", "This client may ask for its own contracts only.")

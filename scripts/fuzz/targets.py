@@ -208,7 +208,11 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
 def _authorize(version: str, body: dict[str, Any]) -> None:
     check_request(version, "Authorize", body)
     with _APP.test_request_context("/"):
-        _decide(contract_check_from_ocpp(body, request, variant=True))
+        _decide(
+            contract_check_from_ocpp(
+                body, {name.lower(): value for name, value in request.headers.items()}, variant=True
+            )
+        )
 
 
 def _body(data: bytes) -> dict[str, Any] | None:

@@ -1,0 +1,96 @@
+"""
+A thread that answers requests in groups: whatever arrived while it answered the group before.
+
+One hop into the thread and one back serve the whole group, and so do one read and one commit. Under
+load groups grow, so that a slow disk costs waiting and not work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+from web.hot import HotRequest, HotResponse
+from web.logs import ERRORS
+
+MOST: Final = 64
+"""Requests of one group."""
+
+Answers = list[HotResponse | None]
+_Waiting = tuple[HotRequest, asyncio.Future[HotResponse | None]]
+
+
+class Crew:
+    """
+    Asked by event loops.
+
+    Args:
+        work: answers a group; None for what somebody else is to answer.
+    """
+
+    def __init__(self, work: Callable[[Sequence[HotRequest]], Answers]) -> None:
+        self._work = work
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    async def ask(self, request: HotRequest) -> HotResponse | None:
+        """Return the answer to a request, or None where somebody else is to answer it."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="crew", daemon=True)
+            self._thread.start()
+        future: asyncio.Future[HotResponse | None] = asyncio.get_running_loop().create_future()
+        self._queue.put((request, future))
+        return await future
+
+    def stop(self) -> None:
+        """Answer what waits, and end the thread."""
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            group, going = self._group()
+            if group:
+                answers = self._answers([request for request, _ in group])
+                futures = [future for _, future in group]
+                for loop in {future.get_loop() for future in futures}:
+                    with suppress(RuntimeError):  # the loop ended, and everybody who waited there
+                        loop.call_soon_threadsafe(_tell, loop, futures, answers)
+
+    def _group(self) -> tuple[list[_Waiting], bool]:
+        """Wait for a request, and take what came with it; tell whether to go on."""
+        group: list[_Waiting] = []
+        item = self._queue.get()
+        while item is not None:
+            group.append(item)
+            if len(group) >= MOST:
+                return group, True
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return group, True
+        return group, False
+
+    def _answers(self, requests: Sequence[HotRequest]) -> Answers:
+        try:
+            return self._work(requests)
+        except Exception as error:  # noqa: BLE001 - the thread must outlive whatever it was
+            ERRORS.error("unexpected", exc_info=error)
+            return [None] * len(requests)
+
+
+def _tell(
+    loop: asyncio.AbstractEventLoop,
+    futures: Sequence[asyncio.Future[HotResponse | None]],
+    answers: Answers,
+) -> None:
+    for future, answer in zip(futures, answers, strict=True):
+        if future.get_loop() is loop and not future.done():  # its caller may be gone
+            future.set_result(answer)

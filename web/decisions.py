@@ -1,0 +1,164 @@
+"""
+The hot paths that decide: plain functions of `HotRequest`, one by one or many at once.
+
+`POST /v1/contracts/validate` and `POST /ocpp/{version}/Authorize`. Many at once cost as many
+queries and commits as one. Only answers that need no explanation come from `many`; for everything
+else whoever serves asks the Flask view, which calls `one`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import orjson
+
+from pki.access import Action
+from pki.authorize import Ask, Authorised, Roaming, authorize, authorize_many, to_json, to_ocpp
+from pki.errors import PkiError
+from pki.model import ContractCheck, Principal
+from pki.ports import Deployment
+from pki.validate.render import to_json as decision_json
+from web import ocpp
+from web.answers import JSON
+from web.callers import Callers
+from web.checks import contract_check_from_ocpp, contract_check_from_v1
+from web.hot import HotRequest, HotResponse
+from web.logs import ERRORS
+from web.metrics import Metrics
+from web.parsing import MAX_BODY, MAX_OCPP_BODY, json_of
+
+V1: Final = "/v1/contracts/validate"
+AUTHORIZE: Final = {f"/ocpp/{version}/Authorize": version for version in ocpp.VERSIONS}
+LIMITS: Final = {V1: MAX_BODY, **dict.fromkeys(AUTHORIZE, MAX_OCPP_BODY)}
+"""Paths that are served here, and the octets of a body that they take."""
+
+Told = Callable[[Authorised], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """The handlers, over one installation."""
+
+    deployment: Deployment
+    roaming: Roaming
+    callers: Callers
+    metrics: Metrics
+    variant: bool
+
+    def one(
+        self, request: HotRequest, *, known: Callable[[Principal], None], told: Told
+    ) -> HotResponse:
+        """
+        Answer one request; 200 for both outcomes.
+
+        Args:
+            known: hears who asks, as soon as that is read.
+            told: hears what was decided.
+
+        Raises:
+            PkiError, HTTPException: what the caller is to be told instead.
+        """
+        principal = self.callers.find(request.headers)
+        known(principal)
+        ask = self._ask(request, principal)
+        found = authorize(
+            self.deployment, self.roaming, ask.principal, ask.check, action=ask.action
+        )
+        told(found)
+        return self._answer(request, found)
+
+    def many(self, requests: Sequence[HotRequest]) -> list[HotResponse | None]:
+        """Answer requests at once; None where something is to be explained, or needs more time."""
+        asks = [self._try(request) for request in requests]
+        chosen = [at for at, ask in enumerate(asks) if ask is not None]
+        answers: list[HotResponse | None] = [None] * len(requests)
+        wanted = [ask for ask in asks if ask is not None]
+        try:
+            found = authorize_many(self.deployment, self.roaming, wanted)
+        except PkiError as error:
+            ERRORS.debug("decisions", exc_info=error)
+            return answers
+        for at, result in zip(chosen, found, strict=True):
+            if isinstance(result, Authorised):
+                answers[at] = self._answer(requests[at], result)
+        return answers
+
+    def _try(self, request: HotRequest) -> Ask | None:
+        try:
+            return self._ask(request, self.callers.find(request.headers))
+        except Exception as error:  # noqa: BLE001 - Flask asks again, tells and logs what it was
+            ERRORS.debug("decision", exc_info=error)
+            return None
+
+    def _ask(self, request: HotRequest, principal: Principal) -> Ask:
+        body = json_of(request.headers, request.body, LIMITS[request.raw_path])
+        if request.raw_path == V1:
+            check: ContractCheck = contract_check_from_v1(body)
+            return Ask(principal=principal, check=check, action=Action.VALIDATE)
+        _check_schema(AUTHORIZE[request.raw_path], body)
+        check = contract_check_from_ocpp(body, request.headers, variant=self.variant)
+        return Ask(principal=principal, check=check)
+
+    def _answer(self, request: HotRequest, found: Authorised) -> HotResponse:
+        if request.raw_path == V1:
+            self.metrics.authorisation("v1", found)
+            told = decision_json(found.decision) if found.decision else {}
+            body = orjson.dumps(told | {"authorisation": to_json(found.authorisation)})
+            return HotResponse(status=200, headers={"Content-Type": JSON}, body=body)
+        reference = found.authorisation.reference
+        body = orjson.dumps(to_ocpp(found.decision, found.authorisation))
+        _judge(AUTHORIZE[request.raw_path], body)
+        self.metrics.authorisation("ocpp", found)
+        headers = {"Content-Type": JSON, ocpp.REFERENCE: reference}
+        return HotResponse(status=200, headers=headers, body=body)
+
+
+def _check_schema(version: str, body: dict[str, Any]) -> None:
+    if not _is_plain(version, body):
+        ocpp.check_request(version, "Authorize", body)
+
+
+def _is_plain(version: str, body: Mapping[str, Any]) -> bool:
+    """
+    Tell whether a request has nothing but a token and a chain of the right form.
+
+    Such a request is valid against its schema, which takes longer to ask than a signature.
+    """
+    longest, kinds = _limits(version)
+    token, certificate = body.get("idToken"), body.get("certificate", "")
+    return (
+        body.keys() <= {"idToken", "certificate"}
+        and isinstance(token, dict)
+        and token.keys() == {"idToken", "type"}
+        and _is_text(token["idToken"], longest[0])
+        and _is_text(token["type"], longest[1])
+        and (kinds is None or token["type"] in kinds)
+        and _is_text(certificate, longest[2])
+    )
+
+
+def _is_text(value: object, longest: int) -> bool:
+    return isinstance(value, str) and len(value) <= longest
+
+
+@lru_cache(maxsize=8)
+def _limits(version: str) -> tuple[tuple[int, int, int], frozenset[str] | None]:
+    """Return the longest token, type and chain, and the types, from the official schema."""
+    schema = ocpp.schema(version, "AuthorizeRequest")
+    kinds = schema["definitions"].get("IdTokenEnumType")
+    token = schema["definitions"]["IdTokenType"]["properties"]
+    longest = (
+        token["idToken"]["maxLength"],
+        token["type"].get("maxLength", 0) if kinds is None else 255,
+        schema["properties"]["certificate"]["maxLength"],
+    )
+    return longest, None if kinds is None else frozenset(kinds["enum"])
+
+
+@lru_cache(maxsize=256)
+def _judge(version: str, body: bytes) -> None:
+    """Judge an answer against its schema; there are few different ones. Raises AnswerInvalid."""
+    ocpp.judge_answer(version, "Authorize", orjson.loads(body))

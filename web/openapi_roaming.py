@@ -60,8 +60,11 @@ def components() -> Schema:
     pages = {"Contract": "contracts", "Emsp": "emsps", "Party": "parties", "Session": "sessions"}
     return {
         **_contracts(),
+        **_credentials(),
         **_parties(),
+        **_sessions(),
         **_agreements(),
+        **_ranges(),
         **{f"{name}Page": _page(key, name) for name, key in pages.items()},
         "AgreementPage": _page("agreements", "Agreement"),
         "HookRequest": _hook_request(),
@@ -83,7 +86,6 @@ def _contracts() -> Schema:
         "validUntil": nullable(_ASKED_TIME),
         "whitelist": _RULE,
     }
-    optional_texts = ("visualNumber", "issuer", "groupId", "language")
     return {
         "Contract": exact(
             {
@@ -102,6 +104,12 @@ def _contracts() -> Schema:
             optional=("edition", "state", *asked),
         ),
         "ContractChange": exact({"state": one(ContractState), **asked}, optional=("state", *asked)),
+    }
+
+
+def _credentials() -> Schema:
+    optional_texts = ("visualNumber", "issuer", "groupId", "language")
+    return {
         "Credential": exact(
             {
                 "credentialId": TEXT,
@@ -162,6 +170,11 @@ def _parties() -> Schema:
         ),
         "PartyRequest": exact({"partyId": LINE, "role": one(COMPANIES), "name": LINE}),
         "PartyChange": exact({"hub": LINE}, optional=("hub",)),
+    }
+
+
+def _sessions() -> Schema:
+    return {
         "Session": exact(
             {
                 "sessionId": TEXT,
@@ -198,7 +211,6 @@ def _agreements() -> Schema:
     asked = {"validFrom": _ASKED_TIME, "validUntil": _ASKED_TIME, **lists}
     optional = ("validFrom", "validUntil", *lists, "sessions", "tariff")
     wanted = terms | asked | {"sessions": sessions, "tariff": LINE}
-    number_range = {"kind": one(RangeKind), "prefix": LINE, "party": LINE}
     return {
         "Agreement": exact(
             {
@@ -220,6 +232,12 @@ def _agreements() -> Schema:
         ),
         "AgreementChange": exact({"version": COUNT, **wanted}, optional=optional),
         "AgreementVersions": exact({"versions": many(ref("Agreement"))}),
+    }
+
+
+def _ranges() -> Schema:
+    number_range = {"kind": one(RangeKind), "prefix": LINE, "party": LINE}
+    return {
         "Nothing": exact({}),
         "Range": exact(
             {

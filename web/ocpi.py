@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +23,9 @@ from web.parsing import json_object
 
 Handler = Callable[[Partner, Version, Path], Response]
 """Takes who calls, the version of the path and the path's other parts."""
+
+_DOUBLED: Final = re.compile(r"(/(?:cpo|emsp|hub)/[a-z]+)/")
+"""Behind the address of an endpoint, which ends in a slash: who puts another one is understood."""
 
 VERSIONED: Final = "/ocpi/<any({}):version>".format(", ".join(f"'{v}'" for v in Version))
 OWNED: Final = "<country>/<party>/<object_id>"
@@ -215,11 +219,12 @@ def blueprint(network: PartnerNetwork, roaming: Roaming) -> Blueprint:
     routes.before_app_request(clock)
     routes.after_app_request(finish)
     for route in _routes(Ocpi(network), OcpiTokens(network, roaming)):
-        routes.add_url_rule(
-            route.rule,
-            f"{route.method} {route.rule}".replace(".", "_"),
-            route.view(network),
-            methods=[route.method],
-            strict_slashes=False,
-        )
+        for rule in dict.fromkeys((route.rule, _DOUBLED.sub(r"\1//", route.rule))):
+            routes.add_url_rule(
+                rule,
+                f"{route.method} {rule}".replace(".", "_"),
+                route.view(network),
+                methods=[route.method],
+                strict_slashes=False,
+            )
     return routes

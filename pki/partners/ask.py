@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote as escape
 
-from pki.errors import BadInput, Unavailable
+from pki.errors import BadInput, NotFound, Unavailable
 from pki.model import (
     Allowed,
     EmspAnswer,
@@ -80,6 +81,8 @@ class OcpiAsk:
             routing=_routing(question, party),
             seconds=seconds,
         )
+        if answer.http == HTTPStatus.NOT_FOUND:  # with status 2004 or another
+            raise NotFound("token_unknown", "The partner does not know this token.")
         try:
             info = AuthorizationInfo.parse(one(good_data(answer)))
         except BadInput as error:

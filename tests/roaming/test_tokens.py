@@ -668,3 +668,24 @@ def test_an_emsp_with_another_party_id_is_known_by_it(
     card(services, "04AA")
     [token] = _walk(acme, OWN)
     assert (token["country_code"], token["party_id"]) == ("DE", "XYZ")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "WzI0OTk5OTk5OTk5OTk5OTk5OSwiYyIsMV0",  # late in the year 9892
+        "WzI1MDAwMDAwMDAwMDAwMDAwMCwiYyIsMV0",  # later than a time can be
+        "Wy0xLCJjIiwxXQ",  # before 1970
+        "WzEsIlx1MDAwMCIsMV0",  # a key with a NUL
+        "WzEsIlx1ZDgwMCIsMV0",  # half a character
+    ],
+)
+def test_no_cursor_that_somebody_made_up_breaks_a_pull(acme: Ours, place: str) -> None:
+    assert ocpi_code(acme.call("GET", f"{OWN}?after={place}")) in ((200, 1000), (200, 2001))
+
+
+@pytest.mark.parametrize("form", ["tokens/", "tokens//"])
+def test_addresses_may_be_appended_to_with_a_slash_or_without(acme: Ours, form: str) -> None:
+    path = THEIRS.replace("tokens/", form)
+    assert ocpi_code(acme.call("PUT", path, PARTNER_TOKEN)) == (200, 1000)
+    assert data(acme.call("GET", OWN + "/")) == []

@@ -24,6 +24,8 @@ from pki.roaming.ocpi.text import format_time, parse_time
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
 _MAX_OFFSET: Final = 10**9
+_LATEST: Final = 250_000 * 10**12  # microseconds; before the last year that a time can have
+_MOST: Final = 1 << 62
 _NUMBER: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
 _LINK: Final = re.compile(r'<([^<>]{1,2000})>\s*;[^,]*\brel\s*=\s*"?next"?', re.IGNORECASE)
 
@@ -58,7 +60,7 @@ class Cursor:
             raise _invalid("after", "a cursor of ours") from error
         if type(updated) is not int or type(key) is not str or type(total) is not int:
             raise _invalid("after", "a cursor of ours")
-        if not abs(updated) < 1 << 62 or not 0 <= total < 1 << 62:
+        if not 0 <= updated < _LATEST or not 0 <= total < _MOST:
             raise _invalid("after", "a cursor of ours")
         return cls(updated=updated, key=key, total=total)
 

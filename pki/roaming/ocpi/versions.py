@@ -140,13 +140,18 @@ _SIDES: Final[tuple[tuple[str, Module, InterfaceRole], ...]] = (
 
 
 def details_json(base: str, version: Version, sides: frozenset[str]) -> dict[str, object]:
-    """Return our own endpoints of a version, those of the roles in `sides`."""
+    """
+    Return our own endpoints of a version, those of the roles in `sides`.
+
+    Addresses end in a slash: there are peers that append to them as they are, and those that put
+    another slash between are understood as well.
+    """
     root = f"{base}/{version.value}"
     own = Endpoint(
         identifier=Module.CREDENTIALS, role=InterfaceRole.SENDER, url=f"{root}/credentials"
     )
     rest = [
-        Endpoint(identifier=module, role=role, url=f"{root}/{side}/{module}")
+        Endpoint(identifier=module, role=role, url=f"{root}/{side}/{module}/")
         for side, module, role in _SIDES
         if side in sides
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +37,7 @@ from pki.model import (
 from pki.partners import registry, resync
 from pki.partners.ask import OcpiAsk
 from pki.partners.push import push_due
-from pki.partners.tokens import kinds_of
+from pki.partners.tokens import kinds_of, uid_of
 from pki.services import Services
 from tests.homes import ADMIN, make_home, opened
 from tests.roaming.conftest import (
@@ -689,3 +690,17 @@ def test_addresses_may_be_appended_to_with_a_slash_or_without(acme: Ours, form: 
     path = THEIRS.replace("tokens/", form)
     assert ocpi_code(acme.call("PUT", path, PARTNER_TOKEN)) == (200, 1000)
     assert data(acme.call("GET", OWN + "/")) == []
+
+
+def test_the_contract_ids_of_the_vectors_are_emaids_however_they_are_written(
+    vectors: Path,
+) -> None:
+    document = json.loads((vectors / "ocpi" / "contract_ids.json").read_text("utf-8"))
+    for case in document["contract_ids"]:
+        kinds = kinds_of("OTHER", case["input"])
+        assert (CredentialKind.EMAID in kinds) is case["valid_syntax"], case["id"]
+        if case["valid_syntax"]:
+            assert uid_of(CredentialKind.EMAID, case["input"]) == case["canonical_14"]
+    for case in document["same_contract"]:
+        uids = {uid_of(CredentialKind.EMAID, value) for value in case["values"]}
+        assert (len(uids) == 1) is case["same"], case["id"]

@@ -86,7 +86,7 @@ def serving(home: Path, log: Path, *, more: str = "") -> Iterator[Server]:
 
 
 def _wait_for(server: Server) -> None:
-    for _ in range(200):
+    for _ in range(1200):
         assert server.process.poll() is None, server.log.read_text("utf-8")
         try:
             if server.call("GET", "/healthz/ready")[0] == 200:

@@ -61,3 +61,8 @@ def command_json(command: PartnerCommand) -> Json:
         "createdAt": format_time(command.created_at),
         "expiresAt": format_time(command.expires_at),
     }
+
+
+def sent_json(command: PartnerCommand) -> Json:
+    """Return a remote start or stop that an eMSP of ours sent."""
+    return command_json(command) | {"state": command.state.value, "result": command.result}

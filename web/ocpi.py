@@ -12,7 +12,7 @@ from flask import Blueprint, Response, g, request
 from pki.authorize import Roaming
 from pki.errors import PolicyViolation
 from pki.model import Partner
-from pki.partners import commands, handshake, hub, intake
+from pki.partners import commands, handshake, hub, intake, remote
 from pki.partners.caller import authenticate, sent_token
 from pki.partners.network import PartnerNetwork
 from pki.roaming.ocpi.commands import response_json
@@ -128,6 +128,12 @@ class Ocpi:
         result = commands.take(self.network, partner, path["command"], body, routing())
         return answer(response_json(result, int(commands.TIMEOUT.total_seconds())))
 
+    def post_result(self, partner: Partner, _version: Version, path: Path) -> Response:
+        """Take the station's answer to a command of ours."""
+        name, object_id = path["command"], path["object_id"]
+        remote.take_result(self.network, partner, name, object_id, json_object(request))
+        return answer()
+
     def get_client(self, partner: Partner, _version: Version, path: Path) -> Response:
         """Return what a hub said of a party."""
         return answer(hub.get(self.network, partner, key_of(path)))
@@ -203,6 +209,7 @@ def _routes(handlers: Ocpi, tokens: OcpiTokens) -> list[Route]:
         Route("PUT", tariffs, handlers.put_tariff),
         Route("DELETE", tariffs, handlers.delete_tariff),
         Route("POST", f"{VERSIONED}/cpo/commands/<command>", handlers.post_command),
+        Route("POST", f"{VERSIONED}/emsp/commands/<command>/<object_id>", handlers.post_result),
         Route("GET", client, handlers.get_client),
         Route("PUT", client, handlers.put_client),
         Route("PATCH", client, handlers.patch_client),

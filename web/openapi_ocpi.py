@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from pki.roaming.ocpi.commands import Result
+from pki.model import CommandState, CredentialKind
+from pki.roaming.ocpi.commands import Command, Result
 from web.answers import JSON, PROBLEM
 from web.openapi_words import READ, WRITE, body, good, parameter, problems
 from web.parsing import DEFAULT_PAGE, MAX_PAGE
@@ -20,12 +21,26 @@ def components() -> Schema:
         "properties": {"version": TEXT, "url": TEXT},
         "required": ["version", "url"],
     }
+    short = {"type": "string", "maxLength": 36}
+    names = ("uid", "locationId", "evseUid", "connectorId", "sessionId")
+    order = {"command": one(Command), "cpo": LINE, "kind": one(CredentialKind)}
+    order |= dict.fromkeys(names, short)
     command = {
         **dict.fromkeys(("commandId", "command", "party", "partnerId"), TEXT),
         **dict.fromkeys(("createdAt", "expiresAt"), TEXT),
         "request": {"type": "object", "description": "The body of the command, as OCPI has it."},
     }
     return {
+        "CommandOrder": {
+            "type": "object",
+            "properties": order,
+            "required": ["command", "cpo"],
+            "additionalProperties": False,
+        },
+        "SentCommand": exact(
+            {n: s for n, s in command.items() if n != "request"}
+            | {"state": one(CommandState), "result": nullable(TEXT)}
+        ),
         "CommandPage": exact({"commands": many(exact(command)), "next": nullable(TEXT)}),
         "CommandResult": exact({"result": one(Result)}),
         "CommandAnswered": exact({"commandId": TEXT, "result": one(Result)}),
@@ -84,7 +99,21 @@ def _commands() -> Schema:
                 "parameters": page,
                 "responses": {"200": good("A page.", ref("CommandPage"))}
                 | problems(READ, "Problem", PROBLEM),
-            }
+            },
+            "post": {
+                "summary": "Send a remote start or stop of an eMSP to a CPO partner.",
+                "requestBody": body("CommandOrder"),
+                "responses": {"202": good("The CPO took it.", ref("SentCommand"))}
+                | problems((*WRITE, 404), "Problem", PROBLEM),
+            },
+        },
+        "/v1/commands/{command_id}": {
+            "parameters": [reference],
+            "get": {
+                "summary": "What became of a command that the caller's eMSP sent.",
+                "responses": {"200": good("It.", ref("SentCommand"))}
+                | problems((*READ, 404), "Problem", PROBLEM),
+            },
         },
         "/v1/commands/{command_id}/result": {
             "parameters": [reference],

@@ -85,7 +85,7 @@ def peer_python() -> str:
         timeout=900,
         check=False,
     )
-    if done.returncode and not os.environ.get("CI"):
+    if done.returncode and not os.environ.get("PNC_REQUIRE_PEERS"):
         pytest.skip(f"extrawest-ocpi cannot be installed: {done.stderr[-200:]}")
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

@@ -52,6 +52,7 @@ class MockPartner:
     fault: str = ""
     reject_credentials: bool = False
     wrap: bool = False
+    command_result: str = "ACCEPTED"
     seen: list[Seen] = field(default_factory=list)
     held: threading.Event = field(default_factory=threading.Event)
     during_post: Callable[[dict[str, Any]], None] | None = None
@@ -116,6 +117,8 @@ class MockPartner:
                     return 404, None, {}
                 told = {"token": {"uid": uid}, **self.allowed}
                 return 200, [told] if self.wrap else told, {}
+            case "POST", ["receiver", "commands", _]:
+                return 200, {"result": self.command_result, "timeout": 30}, {}
             case "PUT" | "PATCH" | "POST", _:
                 return 200, None, {}
         return 404, None, {}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from pki import access
+from pki import access, contracts
 from pki.cli import main
 from pki.model import Role
 from pki.services import Services
@@ -57,6 +57,50 @@ def test_commands_are_for_cpos_alone(csms: Caller) -> None:
     assert code(csms.get("/v1/commands?x=1", role="cpo")) == (400, "unknown_parameter")
     answer = csms.post("/v1/commands/x/result", {"result": "ACCEPTED"}, role="emsp")
     assert code(answer) == (403, "role_not_allowed")
+
+
+def test_an_emsp_starts_a_session_at_a_partner_and_hears_what_the_station_did(
+    ours: Ours, partner: MockPartner, csms: Caller
+) -> None:
+    partner.endpoint("commands", "RECEIVER")
+    theirs = registered(ours, partner)
+    contracts.add(ours.services.deployment, ADMIN, "DEMOAC12345678")
+    order = {"command": "START_SESSION", "cpo": "NL*CPX", "locationId": "L1", "evseUid": "E1"}
+    assert code(csms.post("/v1/commands", order, role="emsp")) == (400, "field_missing")
+    order["uid"] = "DE-MOA-C12345678-X"
+    partner.command_result = "REJECTED"
+    assert code(csms.post("/v1/commands", order, role="emsp")) == (503, "command_rejected")
+    partner.command_result = "ACCEPTED"
+    sent = csms.post("/v1/commands", order, role="emsp")
+    assert sent.status_code == 202
+    command_id = (sent.json or {})["commandId"]
+    got = partner.calls("POST", "/receiver/commands/START_SESSION")[-1]
+    assert (got.body["token"]["uid"], got.body["evse_uid"]) == ("DEMOAC12345678", "E1")
+    assert got.headers["ocpi-to-party-id"] == "CPX"
+    path = got.body["response_url"].removeprefix(ours.services.settings.public_url)
+    assert path.endswith(command_id)
+    wrong = path.replace("START", "STOP")
+    assert ocpi_code(theirs.call("POST", wrong, {"result": "ACCEPTED"})) == (404, 2000)
+    assert ocpi_code(theirs.call("POST", path, {"result": "EVSE_OCCUPIED"})) == (200, 1000)
+    assert ocpi_code(theirs.call("POST", path, {"result": "ACCEPTED"})) == (404, 2000)
+    found = csms.get(f"/v1/commands/{command_id}", role="emsp").json or {}
+    assert (found["state"], found["result"]) == ("answered", "EVSE_OCCUPIED")
+
+
+def test_only_what_the_callers_emsp_owns_is_started_and_stopped(
+    ours: Ours, partner: MockPartner, csms: Caller
+) -> None:
+    stop = {"command": "STOP_SESSION", "cpo": "NLCPX", "sessionId": "S-1"}
+    assert code(csms.post("/v1/commands", stop, role="emsp")) == (404, "party_unreachable")
+    partner.endpoint("commands", "RECEIVER")
+    registered(ours, partner)
+    assert csms.post("/v1/commands", stop, role="emsp").status_code == 202
+    start = {"command": "START_SESSION", "cpo": "NLCPX", "locationId": "L1", "uid": "DEXYZC1234567"}
+    assert code(csms.post("/v1/commands", start, role="emsp")) == (404, "credential_unknown")
+    assert code(csms.post("/v1/commands", stop, role="cpo")) == (403, "role_not_allowed")
+    assert code(csms.get("/v1/commands/nothing", role="emsp")) == (404, "command_unknown")
+    odd = stop | {"command": "EXPLODE"}
+    assert code(csms.post("/v1/commands", odd, role="emsp")) == (400, "invalid_value")
 
 
 # --- the command line ----------------------------------------------------------------------------

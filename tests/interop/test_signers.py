@@ -19,6 +19,7 @@ from tests.interop.field import Field, prepare
 from tests.interop.test_cryptography import answer_to
 from tests.interop.test_java import classes, judged
 from tests.interop.test_openssl import asked, cert
+from tests.status import hosts
 from tests.web import asking
 from tests.web.authority import working
 from tests.web.serving import serving
@@ -38,7 +39,16 @@ def chosen(template: Path, folder: Path, text: str) -> Iterator[Field]:
     with working(home) as authority:
         leaves = prepare(authority, folder)
         with serving(home, folder / "log", more=f"[status]\n{text}\n") as server:
-            yield Field(authority=authority, server=server, folder=folder, leaves=leaves)
+            field = Field(authority=authority, server=server, folder=folder, leaves=leaves)
+            hosts.wait_for(lambda: settled(field), within=60)
+            yield field
+
+
+def settled(field: Field) -> bool:
+    """Tell whether every worker has begun; on a busy machine the first questions come too early."""
+    request = field.leaves[Suite.P256, "good"].request
+    said = [answer_to(field, request).response_status for _ in range(10)]
+    return set(said) == {ocsp.OCSPResponseStatus.SUCCESSFUL}
 
 
 @pytest.mark.parametrize("choice", CHOICES)

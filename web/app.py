@@ -13,11 +13,13 @@ from pki.services import Services
 from web import (
     agreements,
     api,
+    api_page,
     decision_routes,
     est,
     logs,
     oauth,
     ocpi,
+    ocpi_contracts,
     ocpp_install,
     ocpp_sessions,
     ocpp_status,
@@ -93,6 +95,7 @@ def create_app(
     app.register_blueprint(ocpi.blueprint(services.partners, services.roaming))
     app.register_blueprint(opcp.blueprint(services.deployment))
     app.register_blueprint(opnc.blueprint(services.deployment))
+    app.register_blueprint(ocpi_contracts.blueprint(services.deployment))
     app.register_blueprint(webhooks.blueprint(services.deployment, services.settings.outbound))
     app.register_blueprint(remote.blueprint(services.partners))
     pages = StatusPages(
@@ -103,6 +106,7 @@ def create_app(
     )
     app.register_blueprint(status_routes.blueprint(pages))
     app.register_blueprint(openapi.blueprint(services.settings.public_url))
+    app.register_blueprint(api_page.blueprint(services.settings.public_url))
     return app
 
 

@@ -177,6 +177,7 @@ def _operations() -> Schema:
         "/healthz/live": open_get("Does the process answer?", health),
         "/healthz/ready": open_get("Does the store answer?", health, (500, 503)),
         "/metrics": metrics,
+        "/docs": open_get("The same as a page to read.", good("HTML.", TEXT, "text/html")),
         "/openapi.json": open_get("This document.", good("It.", {"type": "object"})),
         "/v1/issuers": open_get("Our CAs.", good("All of them.", ref("IssuerList")), (500, 503)),
     }

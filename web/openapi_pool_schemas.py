@@ -226,6 +226,7 @@ _OPNC: Final[dict[str, Schema]] = {
 _SHARED: Final[dict[str, Schema]] = {
     "PoolError": _object({"errorMessages": many(TEXT, minItems=1), "traceId": TEXT, "code": TEXT}),
     "InstallationOrder": _object({"certificateInstallationReq": _BASE64} | _LABEL),
+    "OcpiContractOrder": _object({"15118SchemaVersion": TEXT, "exiRequest": _BASE64}),
     "ContractOrder": _object(
         _all(TEXT, "emaid", "pcid", "contractEnds") | _LABEL,
         {"contractBegins": TEXT} | _ROOT_PRINT | _META,

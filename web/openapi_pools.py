@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from web.answers import JSON
+from web.ocpi_contracts import PATH as OCPI_CONTRACTS
 from web.openapi_pool_schemas import SCHEMAS
 from web.openapi_words import MEANING, body, good, parameter
 from web.schemas import TEXT, Schema, many, ref
@@ -277,6 +278,16 @@ def paths() -> Schema:
         for operation in operations:
             item = found.setdefault(prefix + operation.path, _item(operation.path))
             item[operation.method] = _described(operation)
+    found[OCPI_CONTRACTS] = {
+        "post": {
+            "summary": "A contract for a car, in an envelope of OCPI.",
+            "requestBody": body("OcpiContractOrder"),
+            "responses": {
+                str(status): good("An envelope, errors included.", ref("OcpiAnswer"))
+                for status in (200, 400, 401, 413, 415, 500, 503)
+            },
+        }
+    }
     return found
 
 

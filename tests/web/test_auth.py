@@ -12,6 +12,7 @@ from tests.web.calling import Caller, code, csr, token
 from tests.web.conftest import ADMIN
 
 PUBLIC = {
+    "/docs",
     "/.well-known/jwks.json",
     "/oauth/token",
     "/healthz/live",

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    exists,
     func,
     not_,
     select,
@@ -84,9 +85,18 @@ _HAND_OVER: Final = (
     .where(contracts.c.contract_id == bindparam("the_contract"))
     .values(account=bindparam("after"))
 )
+_ALIKE: Final = credentials.alias("alike")
 _CREDENTIALS_TOO: Final = (
     update(credentials)
-    .where(credentials.c.contract_id == bindparam("the_contract"))
+    .where(
+        credentials.c.contract_id == bindparam("the_contract"),
+        # what the other eMSP calls so already stays apart
+        ~exists().where(
+            _ALIKE.c.kind == credentials.c.kind,
+            _ALIKE.c.uid == credentials.c.uid,
+            _ALIKE.c.emsp == bindparam("after"),
+        ),
+    )
     .values(emsp=bindparam("after"))
 )
 

@@ -231,10 +231,15 @@ def test_contracts_of_a_range_are_handed_over_with_their_cards(database: Databas
         for each in contracts:
             tx.contracts.add(each)
         tx.credentials.add(card)
+        tx.credentials.add(replace(card, credential_id="alike", uid="0B"))
+        tx.credentials.add(_card("0B", emsp="FRMOB"))
         assert [tx.contracts.hand_over("DE8AAC1", to, 10) for _ in range(2)] == [1, 0]
     with database.read() as tx:
         assert [c.contract_id for c in tx.contracts.search(accounts=(to,))] == ["c1"]
-        assert tx.credentials.of_contract("c1") == [replace(card, emsp="FRMOB")]
+        assert tx.credentials.of_contract("c1") == [
+            replace(card, emsp="FRMOB"),
+            replace(card, credential_id="alike", uid="0B"),
+        ]
 
 
 @pytest.mark.parametrize(

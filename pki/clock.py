@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from pki.errors import BadInput
@@ -59,6 +60,7 @@ def parse_time(text: str) -> dt.datetime:
         ) from error
 
 
+@lru_cache(maxsize=2048)
 def format_time(value: dt.datetime) -> str:
     """Write a time as RFC 3339 in UTC with a Z."""
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -55,7 +55,7 @@ def gather_many(
 ) -> list[Gathered]:
     """Read what the store says about several checks, with as many queries as for one."""
     chains = [_presented(tx, frame, check) for check in checks]
-    statuses = _statuses(tx, frame, chains, now)
+    ours, others = _statuses(tx, frame, chains, now)
     named = _named_contracts(tx, chains)
     return [
         Gathered(
@@ -64,7 +64,8 @@ def gather_many(
                 read_at=now,
                 statuses={
                     **_foreign_statuses(tx, frame, chain, now),
-                    **statuses,
+                    **ours,
+                    **_of_chain(chain, others),  # one receipt tells nothing of another's leaf
                 },
                 contract=_contract(tx, chain, check, named),
                 asked_responders=frame.asked_responders,
@@ -79,8 +80,15 @@ def known_statuses(
 ) -> dict[Fingerprint, CertificateStatus]:
     """Return what is known of the status of a chain, and of every CA of ours."""
     frame = read_frame(tx)
-    told = _foreign_statuses(tx, frame, chain, now)
-    return {**told, **_statuses(tx, frame, [chain], now)}
+    ours, others = _statuses(tx, frame, [chain], now)
+    return {**_foreign_statuses(tx, frame, chain, now), **ours, **others}
+
+
+def _of_chain(
+    chain: Presented, statuses: dict[Fingerprint, CertificateStatus]
+) -> dict[Fingerprint, CertificateStatus]:
+    names = (certificate.fingerprint for certificate in chain.certificates)
+    return {name: statuses[name] for name in names if name in statuses}
 
 
 def _presented(tx: Transaction, frame: Frame, check: ContractCheck) -> Presented:
@@ -92,9 +100,9 @@ def _presented(tx: Transaction, frame: Frame, check: ContractCheck) -> Presented
 
 def _statuses(
     tx: Transaction, frame: Frame, chains: Sequence[Presented], now: dt.datetime
-) -> dict[Fingerprint, CertificateStatus]:
+) -> tuple[dict[Fingerprint, CertificateStatus], dict[Fingerprint, CertificateStatus]]:
     """
-    Return the status of every certificate of ours that a path could contain.
+    Return the status of our own CAs, and of what else was presented and is ours.
 
     A certificate of a blocked key is taken for revoked, whoever issued it.
     """
@@ -104,12 +112,12 @@ def _statuses(
     keys = {name: hashlib.sha256(c.spki).digest() for name, c in others.items()}
     listed = tx.certificates.keys_blocked(list(keys.values()))
     good = CertificateStatus(status=Status.GOOD, source="own", as_of=now)
-    found = {name: _status(gone, good) for name, gone in held.items()}
-    found |= {name: _status(standing.revocation, good) for name, standing in standings.items()}
-    blocked = (*frame.blocked, *(name for name, key in keys.items() if key in listed))
-    for name in blocked:
-        found[name] = replace(good, status=Status.REVOKED, reason=Reason.KEY_COMPROMISE)
-    return found
+    blocked = replace(good, status=Status.REVOKED, reason=Reason.KEY_COMPROMISE)
+    ours = {name: _status(gone, good) for name, gone in held.items()}
+    ours |= dict.fromkeys(frame.blocked, blocked)
+    found = {name: _status(standing.revocation, good) for name, standing in standings.items()}
+    found |= dict.fromkeys((name for name, key in keys.items() if key in listed), blocked)
+    return ours, found
 
 
 def _status(revocation: Revocation | None, good: CertificateStatus) -> CertificateStatus:

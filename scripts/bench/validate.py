@@ -27,8 +27,9 @@ What was learnt (Python 3.11, cryptography 50, two cores shared with up to eight
   no single one takes more than 0.05. Unseen leaves came to 1.7 verifications in a loop of their own
   and 2.2 beside busy neighbours for P-256, 1.24 to 1.32 for P-521, 1.31 to 1.53 for Ed448; known
   ones to 0.75, 0.13 and 0.25. pyOpenSSL takes 4.5, pyhanko-certvalidator 43 to 51.
-* Over HTTP a decision took 14 to 18 verifications in groups of up to 16 and 46 alone, on a disk whose
-  every flush costs CPU: without it 580 µs are left, of which the JSON of receipt and answer is most.
+* Over HTTP a decision took 14 to 18 verifications in groups of up to 16 and 46 alone, beside busy
+  neighbours. In process a group of 16 takes 580 µs for each, its share of the commit included; the
+  JSON of receipt and answer and the values of the authorisation are most of that.
 * A commit costs 1.5 ms of CPU here, however many receipts it has, and 5 to 15 ms of waiting:
   without groups it is nearly everything (3.0 ms a decision), in groups of 16 a third.
 * SQLAlchemy costs 40 µs for each statement; four statements serve a group of any size.

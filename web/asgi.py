@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
@@ -109,6 +110,7 @@ class Application:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
+        await self._wait(self._first_look)
         self._services.view.start()
         self._watch.start(asyncio.get_running_loop())
         self._account(asyncio.get_running_loop())
@@ -122,6 +124,11 @@ class Application:
         self.stop()
         self._services.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _first_look(self) -> None:
+        """Look at the change log before the first question comes, however slow this host is."""
+        with suppress(PkiError):  # the view's thread tries again and says what is wrong
+            self._services.view.follow()
 
     def _account(self, loop: asyncio.AbstractEventLoop) -> None:
         self._pool.submit(self._services.answers.account)

@@ -50,7 +50,7 @@ VERBS: dict[str, set[str]] = {
     "jobs": set(),
     "status": {"access", "audit", "beacon", "issue", "jobs", "sign"},
     "hierarchy": {"access", "audit", "issue", "status", "trust"},
-    "provision": {"access", "audit", "contracts", "issue", "revoke", "trust", "validate"},
+    "provision": {"access", "audit", "contracts", "issue", "revoke", "route", "trust", "validate"},
     "render_partners": {"partners"},
     "demo": {"access", "agreements", "parties"},
     "render_roaming": set(),

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from pki.errors import PolicyViolation
 from pki.ids import Edition, Fingerprint
-from pki.model import CertificateStatus, Domain, StaleRule, Status, StatusRule, Trust
-from pki.pkix.certificate import Certificate
+from pki.model import CertificateStatus, Domain, StaleRule, Status, StatusRule
+from pki.pkix.certificate import Certificate, load
 from pki.pkix.path import CONTRACT, NoPath, Path, find
 from pki.ports import Transaction
-from pki.validate import known_statuses, trusted
+from pki.validate import Frame, known_statuses, read_frame
 from pki.validate.presented import Presented
 
 OEM_DOMAINS: Final = frozenset((Domain.OEM, Domain.V2G))
@@ -25,6 +26,10 @@ MO_DOMAINS: Final = frozenset((Domain.MO, Domain.V2G))
 CPS_DOMAINS: Final = frozenset((Domain.V2G,))
 _ROLES: Final = {"CPO", "OEM", "CPS", "MO", "V2G"}
 MAX_SIZE: Final = {Edition.ISO2: 800, Edition.ISO20: 1600}
+
+
+parsed = lru_cache(maxsize=1024)(load)
+"""For certificates of CAs, which come back with every request."""
 
 
 class ChainFault(PolicyViolation):
@@ -57,22 +62,15 @@ CPS: Final = Demand(domains=CPS_DOMAINS, role="CPS")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """What one transaction knows of trust and status; `check` is pure then."""
+    """Whoever judges chains within one transaction, at one time."""
 
-    trust: Trust
+    frame: Frame
     now: dt.datetime
-    rules: dict[Domain, StatusRule]
-    stale: dict[Domain, StaleRule]
 
     @classmethod
     def of(cls, tx: Transaction, now: dt.datetime) -> Judge:
         """Read what is trusted."""
-        return cls(
-            trust=trusted(tx),
-            now=now,
-            rules=tx.trust.rules(),
-            stale=dict(tx.evidence.stale_rules()),
-        )
+        return cls(frame=read_frame(tx), now=now)
 
     def check(self, tx: Transaction, chain: tuple[Certificate, ...], demand: Demand) -> Path:
         """
@@ -81,7 +79,7 @@ class Judge:
         Raises:
             ChainFault: with the codes named there.
         """
-        statuses = known_statuses(tx, Presented(certificates=chain), self.now)
+        statuses = known_statuses(tx, self.frame, Presented(certificates=chain), self.now)
         for certificate in chain:
             self._dates(certificate)
         for certificate in chain:
@@ -113,7 +111,9 @@ class Judge:
         leaf = chain[0]
         if leaf.is_ca:
             raise ChainFault("wrong_role", f"{leaf.subject_text} is a CA, no leaf.")
-        anchors = tuple(a.certificate for a in self.trust.anchors if a.domains & demand.domains)
+        anchors = tuple(
+            a.certificate for a in self.frame.trust.anchors if a.domains & demand.domains
+        )
         found = find(leaf, chain[1:], anchors, CONTRACT, prefer=self._in_date)
         if isinstance(found, NoPath):
             raise ChainFault(
@@ -130,7 +130,7 @@ class Judge:
         self, path: Path, statuses: dict[Fingerprint, CertificateStatus], demand: Demand
     ) -> None:
         domain = self._domain(path.anchor, demand)
-        rule = self.rules.get(domain, StatusRule.REQUIRED)
+        rule = self.frame.policy.status.get(domain, StatusRule.REQUIRED)
         for certificate in path.certificates[:-1]:
             status = statuses.get(certificate.fingerprint)
             self._not_revoked(certificate, status)
@@ -146,14 +146,15 @@ class Judge:
     def _domain(self, anchor: Certificate, demand: Demand) -> Domain:
         """Return the domain whose rules count: the demand's own before V2G."""
         domains = (
-            next(a.domains for a in self.trust.anchors if a.certificate == anchor) & demand.domains
+            next(a.domains for a in self.frame.trust.anchors if a.certificate == anchor)
+            & demand.domains
         )
         return min(domains, key=lambda domain: domain is Domain.V2G)
 
     def _is_stale(self, status: CertificateStatus, domain: Domain) -> bool:
         if status.next_update is None or status.next_update >= self.now:
             return False
-        return self.stale.get(domain, StaleRule.REFUSE) is not StaleRule.ACCEPT
+        return self.frame.policy.stale.get(domain, StaleRule.REFUSE) is not StaleRule.ACCEPT
 
     def _role(self, leaf: Certificate, demand: Demand) -> None:
         for component in leaf.domain_components:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pki import access, audit, contracts
+from pki import access, audit, contracts, route
 from pki.errors import BadInput, Conflict, NotFound, PolicyViolation
 from pki.ids import Edition, Emaid, Fingerprint, Pcid, quote
 from pki.model import Bundle, ContractState, Principal, ProvisioningChain, Role
@@ -66,9 +66,10 @@ def sign_contract(deployment: Deployment, principal: Principal, data: ContractDa
     certificates = _read(data.chain)
     contents = _contents(certificates, data)
     emaid = _emaid(certificates[0], contents.edition, data.emaid)
-    require(principal, access.Action.SIGN_BUNDLE, emaid, "hosted")
     now = deployment.clock.now()
     with deployment.store.read() as tx:
+        account = route.holder(tx, emaid.key, now)
+        require(principal, access.Action.SIGN_BUNDLE, account, "hosted")
         chains.Judge.of(tx, now).check(tx, certificates, chains.CONTRACTS)
         car = _car(tx, data.pcid, contents.suite) if data.pcid else None
         held = car.v2g_root_key_ids if car else ()
@@ -108,13 +109,14 @@ def store_signed(  # noqa: PLR0913 - whose, what, for which car
     contents = response.contents_of(signed)
     certificates = _read(contents.chain)
     name = _emaid(certificates[0], edition, emaid or contents.emaid or None)
-    if principal.role is not Role.CPS:
-        require(principal, access.Action.STORE_BUNDLE, name, "hosted")
     access.require(principal, access.Action.STORE_BUNDLE)
     cps = tuple(load(der) for der in response.cps_chain_of(signed))
     verify(messages.decode(message, edition), cps[0].public_key)
     now = deployment.clock.now()
     with deployment.store.read() as tx:
+        if principal.role is not Role.CPS:
+            account = route.holder(tx, name.key, now)
+            require(principal, access.Action.STORE_BUNDLE, account, "hosted")
         judge = chains.Judge.of(tx, now)
         path = judge.check(tx, cps, chains.CPS)
         judge.check(tx, certificates, chains.CONTRACTS)

@@ -13,7 +13,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, x448
 
-from pki import access, contracts
+from pki import access, contracts, route
 from pki.errors import BadInput, Conflict, NotAllowed, NotFound, PolicyViolation
 from pki.ids import Edition, Emaid, Fingerprint, Pcid, quote
 from pki.issue import Issued, IssueRequest, issue, preview, spki_hash
@@ -114,6 +114,7 @@ class Prepared:
 
     wanted: Wanted
     emaid: Emaid
+    account: str
     car: ProvisioningChain
     signer: CpsSigner
     request: IssueRequest
@@ -137,7 +138,8 @@ def prepare(
     with deployment.store.read() as tx:
         car = car_of(tx, wanted)
         emaid = Emaid.parse(wanted.emaid, car.edition)
-        require(principal, access.Action.GENERATE_BUNDLE, emaid, "own")
+        account = route.holder(tx, emaid.key, now)
+        require(principal, access.Action.GENERATE_BUNDLE, account, "own")
         contract_id = _contract(tx, emaid, None if moving else car.pcid, now)
         held = car.v2g_root_key_ids
         signer = signers.choose(tx, car.suite, now, root=wanted.root, held=held)
@@ -156,6 +158,7 @@ def prepare(
     prepared = Prepared(
         wanted=wanted,
         emaid=emaid,
+        account=account,
         car=car,
         signer=signer,
         request=request,
@@ -174,9 +177,9 @@ def _period(wanted: Wanted, now: dt.datetime) -> None:
         raise BadInput("contract_period", "The contract begins after its end.")
 
 
-def require(principal: Principal, action: access.Action, emaid: Emaid, other: str) -> None:
+def require(principal: Principal, action: access.Action, account: str, other: str) -> None:
     """Refuse a caller of another role, party or kind of PKI."""
-    access.require(principal, action, emaid.provider.value)
+    access.require(principal, action, account)
     if principal.pki == other:
         raise NotAllowed(
             "pki_not_hosted" if other == "own" else "pki_not_own",
@@ -350,7 +353,7 @@ def hold(tx: Transaction, order: Prepared) -> None:
     Raises:
         Conflict: `vehicle_changed`.
     """
-    contracts.require_account(tx, order.emaid.provider.value, lock=True)
+    contracts.require_account(tx, order.account, lock=True)
     chain_now = [
         c for c in tx.pools.chains(order.car.pcid, lock=True) if c.suite is order.car.suite
     ]

@@ -156,7 +156,7 @@ def _car(
     car = tx.pools.chain(pcid, leaf.suite) if leaf.suite else None
     if car is None:
         raise Why("vehicle_unknown", "The pool has no provisioning certificate of this car")
-    pooled = tuple(load(der) for der in car.sub_cas)
+    pooled = tuple(chains.parsed(der) for der in car.sub_cas)
     chain = tuple(dict.fromkeys((leaf, *pooled, *others)))
     try:
         judge.check(tx, chain, chains.OEM)
@@ -165,7 +165,7 @@ def _car(
         raise Why("signature", fault.message) from fault
     except PolicyViolation as fault:
         raise Why(fault.code, fault.message) from fault
-    if load(car.certificate).spki != leaf.spki:
+    if car.spki_sha256 != response.spki_hash(leaf):
         raise Why("vehicle_key", "The pool knows another key of this car")
     return car
 
@@ -178,7 +178,7 @@ def _presented(
         if isinstance(request, iso2.CertificateInstallationReq):
             return load(request.oem_certificate), ()
         chain = request.oem_chain
-        return load(chain.certificate), tuple(load(der) for der in chain.sub_certificates)
+        return load(chain.certificate), tuple(chains.parsed(der) for der in chain.sub_certificates)
     except BadInput as error:
         raise Why("unreadable", "The provisioning certificate cannot be read") from error
 
@@ -271,7 +271,7 @@ def _good(tx: Transaction, bundles: list[Bundle], judge: chains.Judge) -> list[B
 
 def _root_listed(tx: Transaction, bundle: Bundle, listed: tuple[RootCertificateId, ...]) -> bool:
     der = tx.trust.anchor_der(bundle.root)
-    return der is not None and names.lists(listed, load(der))
+    return der is not None and names.lists(listed, chains.parsed(der))
 
 
 def _for_update(

@@ -27,7 +27,7 @@ from pki.validate import presented, receipts
 from pki.validate.after import require_own, seen_in
 from pki.validate.decide import decide
 from pki.validate.files import EvidenceFiles, statuses
-from pki.validate.frame import trusted
+from pki.validate.frame import Frame, read_frame
 from pki.validate.gather import gather, known_statuses
 from pki.validate.many import Asked, Further, validate_many
 from pki.validate.receipts import Replay, find, prune, replay
@@ -35,14 +35,15 @@ from pki.validate.receipts import Replay, find, prune, replay
 __all__ = [
     "Asked",
     "EvidenceFiles",
+    "Frame",
     "Further",
     "Replay",
     "decide",
     "find",
     "known_statuses",
     "prune",
+    "read_frame",
     "replay",
-    "trusted",
     "validate",
     "validate_many",
     "without_store",

@@ -76,10 +76,9 @@ def gather_many(
 
 
 def known_statuses(
-    tx: Transaction, chain: Presented, now: dt.datetime
+    tx: Transaction, frame: Frame, chain: Presented, now: dt.datetime
 ) -> dict[Fingerprint, CertificateStatus]:
     """Return what is known of the status of a chain, and of every CA of ours."""
-    frame = read_frame(tx)
     ours, others = _statuses(tx, frame, [chain], now)
     return {**_foreign_statuses(tx, frame, chain, now), **ours, **others}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import runpy
 import socket
 import subprocess
 import sys
@@ -276,10 +277,13 @@ def _run_gunicorn(settings: Settings, lock: int) -> None:
     jobs = ["-m", "pki.cli", "--home", str(settings.home), "jobs", "run"]
     ours = ["--with-parent", str(os.getpid())]  # gunicorn keeps the number
     subprocess.Popen([sys.executable, *jobs, *ours], env=environment)  # noqa: S603 - fixed words
-    os.set_inheritable(lock, True)
+    os.set_inheritable(lock, True)  # gunicorn may become a new gunicorn (SIGUSR2)
+    os.environ.clear()
+    os.environ.update(environment)
     config = str(files("web") / "gunicorn.conf.py")
-    command = [sys.executable, "-m", "gunicorn", "--config", config]
-    os.execve(sys.executable, command, environment)  # noqa: S606 - our own interpreter, fixed words
+    sys.argv = [str(Path(sys.executable).with_name("gunicorn")), "--config", config]
+    # in this process: another one would import for a second what is here already
+    runpy.run_module("gunicorn", run_name="__main__")
 
 
 COMMANDS: Final = (serve_command,)

@@ -26,6 +26,7 @@ from pki.partners.ask import OcpiAsk
 from pki.partners.network import PartnerNetwork
 from pki.partners.push import push_due
 from pki.partners.resync import sync_due
+from pki.partners.token_pages import forget_old
 from pki.ports import Deployment
 from pki.provision import upkeep
 from pki.realtime import RealTime, WebHook
@@ -88,8 +89,9 @@ class Services:
             work=lambda: delivery.run(self.deployment, self.settings.outbound),
         )
         push = Job(name="partner-push", every=2.0, work=lambda: push_due(self.partners))
+        marks = Job(name="page-marks", every=3600.0, work=lambda: forget_old(self.partners))
         resync = Job(name="partner-sync", every=900.0, work=lambda: sync_due(self.partners))
-        roaming = (push, resync, ranges, keys)
+        roaming = (push, resync, ranges, keys, marks)
         return (*own, fetch, prune, rotate, expire, provide, webhooks, *roaming)
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from flask import Response, request
 
 from pki.authorize import Roaming
 from pki.model import Partner
-from pki.partners import exchange
+from pki.partners import exchange, token_pages
 from pki.partners.network import PartnerNetwork
 from pki.roaming.ocpi.paging import PageRequest, page_headers
 from pki.roaming.ocpi.tokens import LocationReferences, token_type
@@ -45,7 +45,7 @@ class OcpiTokens:
 
     def page(self, partner: Partner, version: Version, _path: Path) -> Response:
         """Return a page of our tokens."""
-        found = exchange.page(self.network, partner, PageRequest.read(request.args.to_dict()))
+        found = token_pages.page(self.network, partner, PageRequest.read(request.args.to_dict()))
         url = f"{self.network.base_url}/{version}/emsp/tokens"
         headers = page_headers(url, found.total, found.following)
         return answer(found.tokens, headers=headers)

@@ -59,6 +59,7 @@ from pki.model.evidence import (
 from pki.model.partners import (
     CommandState,
     OwnParty,
+    PageMark,
     Partner,
     PartnerCommand,
     PartnerEndpoint,
@@ -182,6 +183,7 @@ __all__ = [
     "NumberRange",
     "OwnIssuer",
     "OwnParty",
+    "PageMark",
     "Partner",
     "PartnerCommand",
     "PartnerEndpoint",

@@ -91,6 +91,27 @@ class Partner:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageMark:
+    """
+    What stood how far into a partner's pull of our tokens.
+
+    Attributes:
+        pull: what was asked for: the bounds in time.
+        position: objects before it, those up to the mark's own included.
+        updated, key: time of change and id of the object; the pull goes on behind it.
+        total: objects of the whole pull, counted when it began.
+    """
+
+    partner_id: str
+    pull: str
+    position: int
+    updated: dt.datetime
+    key: str
+    total: int
+    created_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PartnerObject:
     """
     An object that a partner owns and keeps with us: session, CDR or tariff.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -179,12 +179,14 @@ class Emsp:
         party_id: its party id in OCPI and OICP; None: the provider id.
         realtime_url: address of its real-time hook, or None.
         whitelist: rule of contracts that have none; None: ALLOWED.
+        sealed_token: bearer token that the hook wants of us, encrypted; None: none.
     """
 
     provider_id: ProviderId
     party_id: str | None = None
     realtime_url: str | None = None
     whitelist: Whitelist | None = None
+    sealed_token: bytes | None = field(default=None, repr=False)
 
 
 class SessionProtocol(StrEnum):
@@ -200,13 +202,15 @@ class Session:
     A charging session, tied to the authorisation that let it begin.
 
     Attributes:
-        reference: `authorization_reference`, or None where none is known.
+        reference: of an authorisation of ours, given to this CPO; None where none is known.
         external_id: transaction id of the station, or OCPI session id; unique with protocol, CPO
             and station.
         station_id: empty where it is not known.
         contract_id: of a contract kept here, or None.
         contract: what identifies the contract elsewhere.
         others: sessions of the same contract that were running when this one began.
+        unconfirmed: an `authorization_reference` that the CPO named and we never gave to it, or for
+            another contract.
     """
 
     session_id: str
@@ -224,6 +228,7 @@ class Session:
     energy_wh: int | None = None
     stop_reason: str | None = None
     others: int = 0
+    unconfirmed: str | None = None
 
 
 class Allowed(StrEnum):

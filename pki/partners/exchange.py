@@ -1,11 +1,9 @@
-"""Tokens between partners and us: theirs kept here, ours told to them, page by page or asked."""
+"""Tokens between partners and us: theirs kept here, and their questions about ours answered."""
 
 from __future__ import annotations
 
 import datetime as dt
-import heapq
 import secrets
-from dataclasses import dataclass
 from typing import Any, Final
 
 from pki import authorize
@@ -26,7 +24,6 @@ from pki.partners.caller import require_owner, speaks_for
 from pki.partners.intake import require_not_ahead
 from pki.partners.network import PartnerNetwork, endpoint, pages, version_of
 from pki.ports import Transaction
-from pki.roaming.ocpi.paging import Cursor, PageRequest
 from pki.roaming.ocpi.parties import PartyKey, PartyRole, Routing
 from pki.roaming.ocpi.text import fold
 from pki.roaming.ocpi.tokens import (
@@ -39,7 +36,6 @@ from pki.roaming.ocpi.tokens import (
 )
 from pki.roaming.ocpi.versions import InterfaceRole, Module
 
-_MICROS: Final = 1_000_000
 _PLACES: Final = frozenset((AuthorisationFault.NOT_HERE, AuthorisationFault.CPO_UNKNOWN))
 
 
@@ -174,92 +170,6 @@ def _taken(tx: Transaction, partner: Partner, row: object, now: dt.datetime) -> 
 
 
 # --- ours: we are the sender ---------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenPage:
-    """A page of our tokens; `following` is None on the last one."""
-
-    tokens: list[dict[str, Any]]
-    total: int
-    following: PageRequest | None
-
-
-def page(network: PartnerNetwork, partner: Partner, asked: PageRequest) -> TokenPage:
-    """
-    Return tokens of the eMSPs that a partner deals with, oldest change first.
-
-    Behind a cursor every eMSP is looked up from its index, so that the last page costs what the
-    first does; the total is counted once, on the first page, and travels in the cursor.
-    """
-    now = network.deployment.clock.now()
-    with network.deployment.store.read() as tx:
-        own = tokens.own_providers(tx, partner)
-        total = asked.after.total if asked.after else _total(tx, tuple(own), asked)
-        found = _credentials(tx, tuple(own), asked)
-        shown = found[: asked.limit]
-        body = [tokens.shown(partner, t) for t in tokens.to_tokens(tx, partner, shown, now)]
-    following = None
-    if len(found) > asked.limit:
-        last = shown[-1]
-        updated = int(last.updated_at.timestamp()) * _MICROS
-        cursor = Cursor(updated=updated, key=last.credential_id, total=total)
-        following = asked.next(len(shown), cursor)
-    return TokenPage(tokens=body, total=total, following=following)
-
-
-def _total(tx: Transaction, providers: tuple[str, ...], asked: PageRequest) -> int:
-    begin, end = _within(asked)
-    return sum(tx.credentials.count(provider, begin, end) for provider in providers)
-
-
-def _credentials(
-    tx: Transaction, providers: tuple[str, ...], asked: PageRequest
-) -> list[Credential]:
-    """Return one more than a page, so that it shows whether another follows."""
-    begin, end = _within(asked)
-    if not providers:
-        return []
-    if asked.after is None and asked.offset:  # somebody counts by himself
-        return tx.credentials.search(
-            emsps=providers,
-            changed_from=begin,
-            changed_to=end,
-            partner=False,
-            limit=asked.limit + 1,
-            offset=asked.offset,
-        )
-    after = _after(asked.after)
-    of_each = [
-        tx.credentials.search(
-            emsps=(provider,),
-            changed_from=begin,
-            changed_to=end,
-            after=after,
-            partner=False,
-            limit=asked.limit + 1,
-        )
-        for provider in providers
-    ]
-    merged = heapq.merge(*of_each, key=lambda c: (c.updated_at, c.credential_id))
-    return [credential for credential, _ in zip(merged, range(asked.limit + 1), strict=False)]
-
-
-def _after(cursor: Cursor | None) -> tuple[dt.datetime, str] | None:
-    if cursor is None:
-        return None
-    return dt.datetime.fromtimestamp(cursor.updated // _MICROS, dt.UTC), cursor.key
-
-
-def _within(asked: PageRequest) -> tuple[dt.datetime | None, dt.datetime | None]:
-    """Return the bounds in whole seconds, as changes are kept; one between is rounded up."""
-    return _up(asked.date_from), _up(asked.date_to)
-
-
-def _up(value: dt.datetime | None) -> dt.datetime | None:
-    if value is None or not value.microsecond:
-        return value
-    return value.replace(microsecond=0) + dt.timedelta(seconds=1)
 
 
 def answer(  # noqa: PLR0913 - who asks about what, where, by which way

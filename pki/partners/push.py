@@ -85,7 +85,6 @@ def _changed(network: PartnerNetwork) -> list[Credential]:
             emsps=_told_emsps(tx),
             changed_from=mark.until,
             changed_to=end,
-            partner=False,
             limit=MOST + 1,
         )
     if len(found) > MOST:

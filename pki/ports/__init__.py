@@ -25,7 +25,7 @@ from pki.ports.aggregates import (
     Issuers,
     TrustStore,
 )
-from pki.ports.partners import PartnerObjects, Partners, Vault
+from pki.ports.partners import PageMarks, PartnerObjects, Partners, Vault
 from pki.ports.provisioning import Outbox, Pools
 from pki.ports.roaming import AskEmsp, Credentials, RoamingStore, Sessions
 from pki.ports.spoken import (
@@ -76,6 +76,9 @@ class Transaction(Protocol):
     def partners(self) -> Partners: ...
     @property
     def partner_objects(self) -> PartnerObjects: ...
+
+    @property
+    def page_marks(self) -> PageMarks: ...
     @property
     def roaming(self) -> RoamingStore: ...
     @property
@@ -189,6 +192,7 @@ __all__ = [
     "Keys",
     "Leases",
     "Outbox",
+    "PageMarks",
     "PartnerObjects",
     "Partners",
     "Pools",

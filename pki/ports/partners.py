@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Protocol
 
 from pki.model import (
+    PageMark,
     Partner,
     PartnerCommand,
     PartnerObject,
@@ -53,6 +54,22 @@ class Partners(Protocol):
 
     def with_own(self, party: str) -> list[Partner]:
         """Return registered partners that deal with this party of ours."""
+
+
+class PageMarks(Protocol):
+    """How far partners are that count the pages of a pull by themselves."""
+
+    def put(self, mark: PageMark) -> None:
+        """Keep a mark in place of the one at its position."""
+
+    def before(self, partner_id: str, pull: str, position: int) -> PageMark | None:
+        """Return the last mark at a position or before it, or None."""
+
+    def forget(self, partner_id: str, pull: str) -> int:
+        """Forget the marks of a pull; return how many."""
+
+    def forget_old(self, before: dt.datetime) -> int:
+        """Forget marks older than `before`; return how many."""
 
 
 class PartnerObjects(Protocol):

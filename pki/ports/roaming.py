@@ -83,18 +83,32 @@ class Credentials(Protocol):
     def of_contract(self, contract_id: str) -> list[Credential]:
         """Return the credentials of a contract kept here, by kind and uid."""
 
-    def search(  # noqa: PLR0913 - one keyword per filter
+    def search(
         self,
         *,
         emsps: tuple[str, ...] | None = None,
         changed_from: dt.datetime | None = None,
         changed_to: dt.datetime | None = None,
         after: tuple[dt.datetime, str] | None = None,
-        partner: bool | None = None,
         limit: int = 100,
-        offset: int = 0,
     ) -> list[Credential]:
-        """Return a page by time of change and id, beginning behind `after`; the end exclusive."""
+        """
+        Return a page of those kept here, by time of change and id, beginning behind `after`.
+
+        Args:
+            changed_to: exclusive.
+        """
+
+    def place(
+        self,
+        emsps: tuple[str, ...],
+        distance: int,
+        *,
+        changed_from: dt.datetime | None = None,
+        changed_to: dt.datetime | None = None,
+        after: tuple[dt.datetime, str] | None = None,
+    ) -> tuple[dt.datetime, str] | None:
+        """Return where the object stands that is `distance` behind `after`, or None behind them."""
 
     def touch(self, contract_id: str, at: dt.datetime) -> int:
         """Have the credentials of a contract count as changed; return how many there are."""

@@ -5,16 +5,31 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, bindparam, func, literal, select, tuple_, update
+from sqlalchemy import (
+    Row,
+    Select,
+    bindparam,
+    func,
+    literal,
+    select,
+    text,
+    tuple_,
+    union_all,
+    update,
+)
 
 from pki.errors import Conflict
 from pki.model import Credential, CredentialKind, CredentialState, Whitelist
 from pki.store.columns import Line, UtcTime
-from pki.store.schema_roaming import credentials
+from pki.store.schema_roaming import OWN, credentials
 from pki.store.session import Insert, Session, Upsert
 
 _SAME_UID: Final = 10
 """eMSPs that may call a card alike; more of them are not worth a look."""
+
+_ORDER: Final = (credentials.c.updated_at, credentials.c.credential_id)
+Place = tuple[dt.datetime, str]
+"""Where a credential stands in that order."""
 
 _KEPT: Final = ("credential_id", "kind", "uid", "emsp", "created_at")
 
@@ -95,34 +110,54 @@ class CredentialRows:
         rows = self._session.rows(_OF_CONTRACT, {"contract_id": contract_id})
         return [_credential(row) for row in rows]
 
-    def search(  # noqa: PLR0913 - one keyword per filter
+    def search(
         self,
         *,
         emsps: tuple[str, ...] | None = None,
         changed_from: dt.datetime | None = None,
         changed_to: dt.datetime | None = None,
-        after: tuple[dt.datetime, str] | None = None,
-        partner: bool | None = None,
+        after: Place | None = None,
         limit: int = 100,
-        offset: int = 0,
     ) -> list[Credential]:
-        """Return a page by time of change and id, beginning behind `after`; the end exclusive."""
-        place = tuple_(credentials.c.updated_at, credentials.c.credential_id)
-        page = select(credentials).order_by(credentials.c.updated_at, credentials.c.credential_id)
+        """
+        Return a page of those kept here, by time of change and id, beginning behind `after`.
+
+        Args:
+            changed_to: exclusive.
+        """
+        page = select(credentials).where(text(OWN)).order_by(*_ORDER)
         if emsps is not None:
             page = page.where(credentials.c.emsp.in_(emsps))
-        if partner is not None:
-            page = page.where(credentials.c.partner.is_(partner))
-        if after is not None:
-            at, behind = after
-            here = tuple_(literal(at, UtcTime), literal(behind, Line))
-            page = page.where(place > here)
-        return [
-            _credential(row)
-            for row in self._session.rows(
-                _within(page, changed_from, changed_to).limit(limit).offset(offset)
+        page = _within(_behind(page, after), changed_from, changed_to)
+        return [_credential(row) for row in self._session.rows(page.limit(limit))]
+
+    def place(
+        self,
+        emsps: tuple[str, ...],
+        distance: int,
+        *,
+        changed_from: dt.datetime | None = None,
+        changed_to: dt.datetime | None = None,
+        after: Place | None = None,
+    ) -> Place | None:
+        """Return where the object stands that is `distance` behind `after`, or None behind them."""
+        of_each = [
+            _within(
+                _behind(select(*_ORDER).where(text(OWN), credentials.c.emsp == emsp), after),
+                changed_from,
+                changed_to,
             )
+            .order_by(*_ORDER)
+            .limit(distance)
+            .subquery()
+            for emsp in emsps
         ]
+        if not of_each:
+            return None
+        near = union_all(*(select(each) for each in of_each)).subquery()
+        last = select(near).order_by(near.c.updated_at, near.c.credential_id)
+        row = self._session.first(last.offset(distance - 1).limit(1))
+        return (row.updated_at, row.credential_id) if row else None
 
     def touch(self, contract_id: str, at: dt.datetime) -> int:
         """Have the credentials of a contract count as changed; return how many there are."""
@@ -134,10 +169,17 @@ class CredentialRows:
         changed_from: dt.datetime | None = None,
         changed_to: dt.datetime | None = None,
     ) -> int:
-        """Return how many credentials of an eMSP changed within the time given."""
-        counted = select(func.count().label("found")).where(credentials.c.emsp == emsp)
+        """Return how many credentials of an eMSP kept here changed within the time given."""
+        counted = select(func.count().label("found")).where(text(OWN), credentials.c.emsp == emsp)
         row = self._session.first(_within(counted, changed_from, changed_to))
         return int(row.found) if row else 0
+
+
+def _behind(query: Select[Any], after: Place | None) -> Select[Any]:
+    if after is None:
+        return query
+    at, key = after
+    return query.where(tuple_(*_ORDER) > tuple_(literal(at, UtcTime), literal(key, Line)))
 
 
 def _within(

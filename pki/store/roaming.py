@@ -29,7 +29,7 @@ from pki.store.status import StatusRows
 
 
 def _replace_emsp(insert: Insert) -> Insert:
-    names = ("party_id", "realtime_url", "whitelist")
+    names = ("party_id", "realtime_url", "whitelist", "sealed_token")
     return insert.on_conflict_do_update(
         index_elements=["provider_id"], set_={name: insert.excluded[name] for name in names}
     )
@@ -168,6 +168,7 @@ class RoamingRows:
             "party_id": emsp.party_id,
             "realtime_url": emsp.realtime_url,
             "whitelist": emsp.whitelist,
+            "sealed_token": emsp.sealed_token,
         }
         self._session.put(_PUT_EMSP, row)
 
@@ -262,4 +263,5 @@ def _emsp(row: Row[Any]) -> Emsp:
         party_id=row.party_id,
         realtime_url=row.realtime_url,
         whitelist=Whitelist(row.whitelist) if row.whitelist else None,
+        sealed_token=row.sealed_token,
     )

@@ -110,3 +110,19 @@ partner_commands: Final = Table(
         postgresql_where=text(OPEN),
     ),
 )
+
+page_marks: Final = Table(
+    "page_marks",
+    metadata,
+    line("partner_id"),
+    line("pull"),
+    Column("position", BigInteger, nullable=False),
+    time("updated"),
+    line("key"),
+    Column("total", BigInteger, nullable=False),
+    time("created_at"),
+    key("partner_id", "pull", "position"),
+    points_to("partner_id", "partners.partner_id"),
+    Index(None, "created_at"),
+)
+"""Which object stood how far into a pull of tokens."""

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Boolean, Column, Index, Integer, Table, UniqueConstraint, text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    UniqueConstraint,
+    text,
+)
 
 from pki.model import (
     AgreementState,
@@ -19,6 +28,9 @@ from pki.store.columns import key, line, metadata, octets, one_of, points_to, ti
 
 RUNNING: Final = "stopped_at IS NULL"
 """Literal in index and query alike, as for unfinished intents."""
+
+OWN: Final = "NOT partner"
+"""Credentials that are kept here, as their eMSP's own word."""
 
 number_ranges: Final = Table(
     "number_ranges",
@@ -59,6 +71,7 @@ emsps: Final = Table(
     line("party_id", nullable=True),
     line("realtime_url", nullable=True),
     line("whitelist", nullable=True),
+    Column("sealed_token", LargeBinary, nullable=True),
     key("provider_id"),
     points_to("provider_id", "accounts.provider_id"),
     one_of("whitelist", Whitelist),
@@ -91,7 +104,14 @@ credentials: Final = Table(
     one_of("state", CredentialState),
     one_of("whitelist", Whitelist),
     Index(None, "contract_id"),
-    Index(None, "emsp", "updated_at", "credential_id"),
+    Index(
+        "ix_credentials_own",
+        "emsp",
+        "updated_at",
+        "credential_id",
+        sqlite_where=text(OWN),
+        postgresql_where=text(OWN),
+    ),
 )
 
 sessions: Final = Table(
@@ -112,10 +132,13 @@ sessions: Final = Table(
     Column("energy_wh", Integer, nullable=True),
     line("stop_reason", nullable=True),
     Column("others", Integer, nullable=False),
+    line("unconfirmed", nullable=True),
     key("session_id"),
     UniqueConstraint("cpo", "station_id", "external_id", "protocol"),
     one_of("protocol", SessionProtocol),
     Index(None, "reference"),
+    Index(None, "cpo", "session_id"),
+    Index(None, "emsp", "session_id"),
     Index(
         "ix_sessions_running",
         "contract_id",

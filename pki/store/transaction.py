@@ -17,6 +17,7 @@ from pki.store.intents import IntentRows
 from pki.store.issuers import IssuerRows
 from pki.store.leases import LeaseRows
 from pki.store.outbox import OutboxRows
+from pki.store.page_marks import PageMarkRows
 from pki.store.partner_objects import PartnerObjectRows
 from pki.store.partners import PartnerRows
 from pki.store.pools import PoolRows
@@ -56,6 +57,7 @@ class Unit:
         "issuers",
         "leases",
         "outbox",
+        "page_marks",
         "partner_objects",
         "partners",
         "pools",
@@ -85,6 +87,7 @@ class Unit:
         self.token_keys = TokenKeyRows(session)
         self.partners = PartnerRows(session)
         self.partner_objects = PartnerObjectRows(session)
+        self.page_marks = PageMarkRows(session)
         self.roaming = RoamingRows(session, self.status)
         self.credentials = CredentialRows(session)
         self.sessions = SessionRows(session)

@@ -26,110 +26,17 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from rich.progress import track
-from sqlalchemy import Connection, insert, text
-
 from pki import access, agreements
-from pki.clock import UTC
 from pki.model import EVERY, Role, Terms
 from pki.pkix import pem
 from pki.services import Services
-from pki.store.engines import open_backend
-from pki.store.schema import contract_identifiers, contracts
-from pki.store.schema_roaming import credentials
 from scripts.bench import homes
+from scripts.bench.contracts import card, emaid, seed
 
-_BATCH: Final = 5000
-_DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _CERTIFICATES: Final = 50
 
 Row = dict[str, Any]
 Asked = Callable[[], Row]
-
-
-def emaid(number: int) -> str:
-    """Return the EMAID of contract `number`."""
-    return f"{homes.PROVIDER}B{_base36(number, 8)}"
-
-
-def card(number: int) -> str:
-    """Return the uid of card `number`."""
-    return f"04{number:012X}"
-
-
-def _base36(number: int, width: int) -> str:
-    found = ""
-    for _ in range(width):
-        number, digit = divmod(number, len(_DIGITS))
-        found = _DIGITS[digit] + found
-    return found
-
-
-def seed(services: Services, wanted: int, cards: int) -> None:
-    """Load contracts and cards until there are that many; the first cards hang on them."""
-    connection = open_backend(services.settings.database_url, 60.0).engine.connect()
-    now = services.deployment.clock.now().astimezone(UTC)
-    have = _count(connection, "SELECT count(*) FROM contracts WHERE contract_id LIKE 'bench%'")
-    for begin in track(range(have, wanted, _BATCH), "Contracts"):
-        numbers = range(begin, min(begin + _BATCH, wanted))
-        connection.exec_driver_sql("BEGIN")
-        connection.execute(insert(contracts), [_contract(n, now) for n in numbers])
-        connection.execute(insert(contract_identifiers), [_identifier(n) for n in numbers])
-        connection.execute(insert(credentials), [_credential(n, "emaid", now) for n in numbers])
-        connection.commit()
-    have = _count(connection, "SELECT count(*) FROM credentials WHERE kind = 'rfid'")
-    for begin in track(range(have, min(cards, wanted), _BATCH), "Cards"):
-        numbers = range(begin, min(begin + _BATCH, cards, wanted))
-        connection.exec_driver_sql("BEGIN")
-        connection.execute(insert(credentials), [_credential(n, "rfid", now) for n in numbers])
-        connection.commit()
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("ANALYZE")
-    connection.close()
-
-
-def _count(connection: Connection, query: str) -> int:
-    connection.exec_driver_sql("BEGIN")
-    found = int(connection.execute(text(query)).scalar() or 0)
-    connection.rollback()
-    return found
-
-
-def _contract(number: int, now: object) -> Row:
-    return {
-        "contract_id": f"bench{number:019d}",
-        "account": homes.PROVIDER,
-        "state": "active",
-        "created_at": now,
-    }
-
-
-def _identifier(number: int) -> Row:
-    return {
-        "edition": "2",
-        "key": emaid(number),
-        "contract_id": f"bench{number:019d}",
-        "presented": emaid(number),
-        "check_digit": "absent",
-    }
-
-
-def _credential(number: int, kind: str, now: object) -> Row:
-    uid = emaid(number) if kind == "emaid" else card(number)
-    return {
-        "credential_id": f"{kind}{number}",
-        "emsp": homes.PROVIDER,
-        "kind": kind,
-        "uid": uid,
-        "presented": uid,
-        "contract_id": f"bench{number:019d}",
-        "contract": emaid(number),
-        "state": "active",
-        "partner": False,
-        "more": "{}",
-        "created_at": now,
-        "updated_at": now,
-    }
 
 
 def caller(services: Services) -> str:

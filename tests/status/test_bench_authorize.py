@@ -7,7 +7,7 @@ from pathlib import Path
 from pki.authorize import authorize
 from pki.model import Allowed, ContractCheck, Principal, Role
 from scripts.bench import authorize as bench
-from scripts.bench import homes
+from scripts.bench import contracts, homes
 
 CONTRACTS, CARDS = 10_000, 100
 
@@ -17,17 +17,17 @@ def test_what_was_loaded_may_charge(tmp_path: Path) -> None:
     homes.make(home)
     with homes.opened(home) as services:
         for _ in range(2):  # what is there already is kept
-            bench.seed(services, CONTRACTS, CARDS)
+            contracts.seed(services, CONTRACTS, CARDS)
         bench.caller(services)
         cpo = Principal(name="bench", role=Role.CPO, parties=("DEBEN",))
         for token, kind in (
-            (bench.emaid(0), "eMAID"),
-            (bench.emaid(CONTRACTS - 1), "eMAID"),
-            (bench.card(CARDS - 1), "ISO14443"),
+            (contracts.emaid(0), "eMAID"),
+            (contracts.emaid(CONTRACTS - 1), "eMAID"),
+            (contracts.card(CARDS - 1), "ISO14443"),
         ):
             check = ContractCheck(token=token, token_type=kind)
             told = authorize(services.deployment, services.roaming, cpo, check).authorisation
             assert told.allowed is Allowed.ALLOWED, told.explanation
-        check = ContractCheck(token=bench.emaid(CONTRACTS))
+        check = ContractCheck(token=contracts.emaid(CONTRACTS))
         told = authorize(services.deployment, services.roaming, cpo, check).authorisation
         assert told.token_status == "Unknown"

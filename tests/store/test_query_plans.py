@@ -107,6 +107,7 @@ def _look_up_roaming(tx: Unit) -> None:
     tx.credentials.of_contract("c")
     tx.credentials.search(emsps=("DE8AA",), after=(samples.NOW, "c"), limit=5)
     tx.credentials.count("DE8AA", samples.NOW)
+    tx.page_marks.before("acme", "..", 5)
     tx.sessions.get("s")
     tx.sessions.find(SessionProtocol.OCPP, "DEABC", "cs-1", "tx-1")
     tx.sessions.by_reference("r")

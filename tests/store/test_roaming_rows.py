@@ -150,10 +150,11 @@ def test_one_uid_may_be_a_card_of_several_emsps_but_once_of_each(database: Datab
 
 
 def test_pages_of_credentials_meet_without_gap(database: Database) -> None:
-    cards = [_card(f"0{n}", at=NOW + n % 3 * HOUR) for n in range(7)]
+    cards = [replace(_card(f"0{n}", at=NOW + n % 3 * HOUR), partner=False) for n in range(7)]
     with database.write() as tx:
         for card in cards:
             tx.credentials.add(card)
+        tx.credentials.add(_card("0F", emsp="FRMOB"))
     seen: list[Credential] = []
     with database.read() as tx:
         while page := tx.credentials.search(
@@ -163,8 +164,9 @@ def test_pages_of_credentials_meet_without_gap(database: Database) -> None:
         ):
             seen += page
         assert tx.credentials.count("DE8AA", NOW + HOUR, NOW + 2 * HOUR) == 2
-        assert len(tx.credentials.search(changed_from=NOW + HOUR, partner=True)) == 4
-        assert tx.credentials.search(partner=False) == []
+        assert len(tx.credentials.search(changed_from=NOW + HOUR)) == 4
+        assert tx.credentials.count("FRMOB") == 0  # a partner's
+        assert [c.emsp for c in tx.credentials.search(emsps=("FRMOB",))] == []
     assert seen == sorted(cards, key=lambda c: (c.updated_at, c.credential_id))
 
 

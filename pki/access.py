@@ -29,6 +29,7 @@ class Action(StrEnum):
     ISSUE_OEM = "issue_oem"
     ISSUE_CPS = "issue_cps"
     ISSUE_OCSP = "issue_ocsp"
+    ISSUE_TLS = "issue_tls"
     REVOKE = "revoke"
     VALIDATE = "validate"
     AUTHORIZE = "authorize"
@@ -68,6 +69,7 @@ GRANTS: Final[Mapping[Action, frozenset[Role]]] = {
     Action.ISSUE_OEM: frozenset((Role.OEM,)),
     Action.ISSUE_CPS: frozenset((Role.CPS,)),
     Action.ISSUE_OCSP: frozenset(),
+    Action.ISSUE_TLS: frozenset((Role.CPO,)),
     Action.REVOKE: _SUBSCRIBERS,
     Action.VALIDATE: frozenset((Role.CPO, Role.EMSP)),
     Action.AUTHORIZE: frozenset((Role.CPO,)),
@@ -109,6 +111,8 @@ ISSUE_ACTIONS: Final[Mapping[Kind, Action]] = {
     Kind.VEHICLE: Action.ISSUE_OEM,
     Kind.CPS: Action.ISSUE_CPS,
     Kind.OCSP: Action.ISSUE_OCSP,
+    Kind.STATION: Action.ISSUE_TLS,
+    Kind.CSMS: Action.ISSUE_TLS,
 }
 
 
@@ -134,6 +138,8 @@ OWNER_ROLE: Final[Mapping[Kind, Role]] = {
     Kind.OEM: Role.OEM,
     Kind.VEHICLE: Role.OEM,
     Kind.CPS: Role.CPS,
+    Kind.STATION: Role.CPO,
+    Kind.CSMS: Role.CPO,
 }
 """Whose a certificate is. Operator ids, provider ids and WMIs share one string space, so that an
 owner means nothing without the role; what is not listed belongs to the operator of this PKI."""

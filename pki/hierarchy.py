@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pki import access, trust
-from pki.errors import BadInput, Conflict, PolicyViolation, Unavailable
+from pki.errors import BadInput, Conflict, NotFound, PolicyViolation, Unavailable
 from pki.ids import SerialNumber
 from pki.issue import Order, carry_out, linted_twin, twin_of, validity_end
 from pki.model import Anchor, Domain, Issuer, IssuerState, Principal
 from pki.pkix import build, fulllint
 from pki.pkix.certificate import load
-from pki.pkix.profiles import Kind, find
+from pki.pkix.profiles import Kind, Profile, find
 from pki.pkix.suites import PublicKey, Suite, generate
 from pki.ports import Deployment, Signer
 from pki.status import responders
@@ -32,6 +32,7 @@ ROOT_DOMAINS: Final[Mapping[Kind, Domain]] = {
     Kind.OEM_ROOT: Domain.OEM,
     Kind.PE_ROOT: Domain.PE,
 }
+"""Roots that a contract decision may end at; that of station TLS is none of them."""
 _PROBE_SERIAL: Final = SerialNumber.from_int(1 << 126)
 
 
@@ -180,22 +181,28 @@ def _structure_faults(plans: list[IssuerPlan]) -> Iterator[str]:
     kinds: dict[str, Kind] = {}
     for plan in plans:
         yield from _text_faults(plan)
-        profile = find(plan.kind, plan.suite.edition)
         if plan.name in kinds:
             yield f"{plan.name} stands twice"
-        if not profile.ca:
-            yield f"{plan.name} is of kind {plan.kind}, which is no CA"
         if not 0 <= plan.crl_shards <= _MAX_SHARDS:
             yield f"{plan.name} has crl_shards outside 0 to {_MAX_SHARDS}"
-        if plan.kind in ROOT_DOMAINS and plan.parent is not None:
-            yield f"{plan.name} is a root and has a parent"
-        elif (
-            plan.kind not in ROOT_DOMAINS and kinds.get(plan.parent or "") not in profile.issued_by
-        ):
-            yield f"{plan.name} needs a parent, listed before it, of kind " + " or ".join(
-                profile.issued_by
-            )
+        try:
+            profile = find(plan.kind, plan.suite.edition)
+        except NotFound as error:
+            yield f"{plan.name}: {error.message}"
+        else:
+            yield from _profile_faults(plan, profile, kinds)
         kinds[plan.name] = plan.kind
+
+
+def _profile_faults(plan: IssuerPlan, profile: Profile, kinds: Mapping[str, Kind]) -> Iterator[str]:
+    if not profile.ca:
+        yield f"{plan.name} is of kind {plan.kind}, which is no CA"
+    if profile.self_signed and plan.parent is not None:
+        yield f"{plan.name} is a root and has a parent"
+    elif not profile.self_signed and kinds.get(plan.parent or "") not in profile.issued_by:
+        yield f"{plan.name} needs a parent, listed before it, of kind " + " or ".join(
+            profile.issued_by
+        )
 
 
 def create(

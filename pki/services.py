@@ -114,6 +114,7 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
         demo=settings.demo,
         budget=settings.budget,
         tokens=settings.tokens,
+        enrolment=settings.enrolment,
     )
     view = View(deployment, beacon, settings.status)
     deployment = replace(deployment, desk=Desk(database, view))

@@ -17,7 +17,7 @@ from pki.pkix.profiles import Kind
 from pki.ports import Deployment
 
 _STATUS_STATES = frozenset((IssuerState.ACTIVE, IssuerState.STATUS_ONLY))
-_ROOTS = frozenset((Kind.V2G_ROOT, Kind.MO_ROOT, Kind.OEM_ROOT, Kind.PE_ROOT))
+_ROOTS = frozenset((Kind.V2G_ROOT, Kind.MO_ROOT, Kind.OEM_ROOT, Kind.PE_ROOT, Kind.TLS_ROOT))
 
 
 def sign_intent(deployment: Deployment, intent_id: str) -> bytes:

@@ -25,8 +25,10 @@ EMAID = "DEMOAC12345678"
 
 def demo_plans(*names: str) -> list[IssuerPlan]:
     """Return the CAs of the demo hierarchy, or those named, in order."""
-    text = (files("certs") / "hierarchies" / "demo.toml").read_text("utf-8")
-    return [plan for plan in hierarchy.read(text) if not names or plan.name in names]
+    folder = files("certs") / "hierarchies"
+    texts = [(folder / name).read_text("utf-8") for name in ("demo.toml", "tls.toml")]
+    plans = [plan for text in texts for plan in hierarchy.read(text)]
+    return [plan for plan in plans if not names or plan.name in names]
 
 
 MO_BRANCH = ("mo-2", "mo1-2", "mo2-2")

@@ -15,14 +15,15 @@ from pki.model import IssuerState
 from pki.pkix.certificate import load
 from pki.pkix.path import Path as CertPath
 from pki.pkix.path import find
-from pki.pkix.profiles import Kind
-from pki.pkix.profiles import find as profile_of
+from pki.pkix.profiles import Kind, all_profiles
 from pki.pkix.suites import Suite
 from pki.ports import Signer
 from pki.services import Services
 from tests.homes import ADMIN, MO_BRANCH, demo_plans, opened
 
-DEMO = (files("certs") / "hierarchies" / "demo.toml").read_text("utf-8")
+DEMO, TLS = (
+    (files("certs") / "hierarchies" / name).read_text("utf-8") for name in ("demo.toml", "tls.toml")
+)
 
 
 def _faults(text: str) -> str:
@@ -34,7 +35,9 @@ def _faults(text: str) -> str:
 
 def test_the_demo_has_every_branch_for_every_suite() -> None:
     plans = hierarchy.read(DEMO)
-    kinds = {kind for kind in Kind if profile_of(kind, Suite.P521.edition).ca}
+    below = {plan.kind for plan in hierarchy.read(TLS)}
+    assert below == {Kind.TLS_ROOT, Kind.TLS_SUB_CA}
+    kinds = {p.kind for p in all_profiles() if p.ca} - below
     for suite in Suite:
         assert {plan.kind for plan in plans if plan.suite is suite} == kinds
 
@@ -47,6 +50,8 @@ def test_the_demo_has_every_branch_for_every_suite() -> None:
         (('suite = "p256"', 'suite = "rsa"'), "rsa"),
         (('kind = "v2g_root"', 'kind = "contract"'), "contract"),
         (('kind = "v2g_root"', 'kind = "v2groot"'), "v2groot"),
+        (('kind = "v2g_root"', 'kind = "vehicle"'), "has no vehicle certificates"),
+        (('kind = "v2g_root"', 'kind = "tls_root"'), "has no tls_root certificates"),
         (('parent = "v2g"', 'parent = "mo2"'), "needs a parent"),
         (('name = "cpo1"', 'name = "v2g"'), "stands twice"),
         (('name = "cpo1"', 'nome = "cpo1"'), "unknown key issuer.nome"),
@@ -76,7 +81,13 @@ def test_every_ca_verifies_and_roots_are_trusted(full: Services) -> None:
     certificates = {i.issuer_id: load(i.certificate) for i in issuers}
     roots = tuple(c for c in certificates.values() if c.der in anchors)
     assert len(roots) == 12
+    tls = {i.name for i in issuers if i.kind in (Kind.TLS_ROOT, Kind.TLS_SUB_CA)}
+    assert tls == {"tls-p256", "tls1-p256"}
     for issuer in issuers:
+        if issuer.name == "tls1-p256":
+            found = find(certificates[issuer.issuer_id], tuple(certificates.values()), roots)
+            assert not isinstance(found, CertPath)  # no decision may end at the root of stations
+            continue
         if issuer.parent_id is not None:
             found = find(certificates[issuer.issuer_id], tuple(certificates.values()), roots)
             assert isinstance(found, CertPath), issuer.name

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from pki.enrol import Branch
 from pki.errors import BadInput
+from pki.ids import HostName
+from pki.pkix.profiles import Kind
 from pki.settings import FILE_NAME, Mode, load, to_toml
 
 
@@ -148,3 +150,40 @@ def test_a_fault_in_the_settings_of_est_is_named(tmp_path: Path, line: str) -> N
     with pytest.raises(BadInput) as raised:
         load({}, tmp_path)
     assert "est." in str(raised.value.data["faults"])
+
+
+def test_rules_of_enrolment_survive_being_written_and_read(tmp_path: Path) -> None:
+    text = (
+        '[enrol]\nrequire_registration = true\napproval = ["station", "csms"]\n'
+        'tenants = [{party = "DECPA", csms_domains = ["Example.com"], registration = false}]\n'
+    )
+    (tmp_path / "pnc.toml").write_text(text, "utf-8")
+    first = load({}, tmp_path)
+    rules = first.enrolment
+    assert (rules.registers("DECPA"), rules.registers("DECPB")) == (False, True)
+    assert rules.approval == {Kind.STATION, Kind.CSMS}
+    assert rules.may_name("DECPA", HostName.parse("csms.example.com"))
+    assert not rules.may_name("DECPB", HostName.parse("csms.example.com"))
+    (tmp_path / "pnc.toml").write_text(to_toml(first), "utf-8")
+    assert load({}, tmp_path) == first
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'approval = ["v2g_root"]',
+        "approval = [5]",
+        "tenants = [5]",
+        "tenants = [{party = 5}]",
+        "tenants = [{party = 'a\"b'}]",
+        'tenants = [{party = "DECPA", colour = "red"}]',
+        'tenants = [{party = "DECPA", csms_domains = ["com"]}]',
+        'tenants = [{party = "DECPA", reuse_keys = "yes"}]',
+        "require_registration = 1",
+    ],
+)
+def test_a_fault_in_the_settings_of_enrolment_is_named(tmp_path: Path, line: str) -> None:
+    (tmp_path / "pnc.toml").write_text(f"[enrol]\n{line}\n", "utf-8")
+    with pytest.raises(BadInput) as raised:
+        load({}, tmp_path)
+    assert "enrol." in str(raised.value.data["faults"])

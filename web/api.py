@@ -28,6 +28,8 @@ LEAF_KINDS: Final = (
     Kind.CPS,
     Kind.VEHICLE,
     Kind.OCSP,
+    Kind.STATION,
+    Kind.CSMS,
 )
 ISSUE_FIELDS: Final = frozenset(
     (

@@ -13,7 +13,7 @@ _TEXT: Final[Schema] = {"type": "string"}
 _BASE64: Final[Schema] = {"type": "string", "contentEncoding": "base64"}
 _PARAMETERS: Final = {
     "label": "A label of the settings, or a branch as in `ca`.",
-    "ca": "cpo, mo (emsp), oem, cps or veh, perhaps after a tenant and a hyphen.",
+    "ca": "cpo, mo (emsp), oem, cps, veh, station or csms, perhaps after a tenant and a hyphen.",
     "iso": "ISO15118-2 or ISO15118-20.",
     "algorithm": "secp256r1, secp521r1 or ed448.",
 }

@@ -37,7 +37,7 @@ from pki.revoke import parse_reason, release, revoke
 from pki.services import Services
 from pki.settings import MIN_PASSPHRASE
 
-LEAVES: Final = ("secc", "contract", "oem", "cps", "vehicle", "ocsp")
+LEAVES: Final = ("secc", "contract", "oem", "cps", "vehicle", "ocsp", "station", "csms")
 
 edition_option = click.option(
     "--edition",
@@ -73,7 +73,7 @@ csr_option = click.option(
 @edition_option
 @suite_option
 @click.option("--issuer", help="Name of the issuer (default: the active one that fits).")
-@click.option("--party", help="Registered party whose name becomes O (profile cps).")
+@click.option("--party", help="Registered party whose name becomes O (cps, station, csms).")
 @click.option("--not-after", help="End of validity, such as 2027-06-30T00:00:00Z.")
 @out_option
 @passphrase_option

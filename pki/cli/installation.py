@@ -26,13 +26,16 @@ from pki.provision import upkeep
 from pki.services import Services
 from pki.settings import FILE_NAME, Settings, to_toml
 
+_DEMO_HIERARCHIES: Final = ("demo.toml", "tls.toml")
+
 
 @click.command("init")
 @click.option(
     "--hierarchy",
     "hierarchy_file",
     type=click.Path(dir_okay=False, exists=True, path_type=Path),
-    help="Reviewed hierarchy file (default in demo mode: certs/hierarchies/demo.toml).",
+    help="Reviewed hierarchy file (default in demo mode: demo.toml and tls.toml of "
+    "certs/hierarchies).",
 )
 @json_option
 @click.pass_obj
@@ -78,7 +81,7 @@ def initialise(services: Services, hierarchy_file: Path | None) -> list[hierarch
             hint="Write a hierarchy file after certs/hierarchies/demo.toml and name it "
             "with --hierarchy.",
         )
-    plans = hierarchy.read(_hierarchy_text(hierarchy_file))
+    plans = [plan for text in _hierarchy_texts(hierarchy_file) for plan in hierarchy.read(text)]
     services.database.migrate()
     wiring.check_start(services)
     with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -95,11 +98,12 @@ def initialise(services: Services, hierarchy_file: Path | None) -> list[hierarch
     return made
 
 
-def _hierarchy_text(path: Path | None) -> str:
+def _hierarchy_texts(path: Path | None) -> list[str]:
     if path is None:
-        return (files("certs") / "hierarchies" / "demo.toml").read_text("utf-8")
+        folder = files("certs") / "hierarchies"
+        return [(folder / name).read_text("utf-8") for name in _DEMO_HIERARCHIES]
     try:
-        return path.read_text("utf-8")
+        return [path.read_text("utf-8")]
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput("invalid_hierarchy", f"{path} cannot be read: {error}.") from error
 

@@ -95,7 +95,7 @@ def _issue_request(principal: Principal, target: Target, request: bytes) -> Issu
         raise BadInput(
             "branch_missing",
             f"The path names no branch, and the role {principal.role.value} has none.",
-            hint="Use a path with cpo, mo, oem, cps or veh in it.",
+            hint="Use a path with cpo, mo, oem, cps, veh, station or csms in it.",
         )
     return IssueRequest(
         kind=branch.kind, request=request, edition=target.edition, suite=target.suite

@@ -22,6 +22,8 @@ class Branch(StrEnum):
     OEM = "oem"
     CPS = "cps"
     VEHICLE = "veh"
+    STATION = "station"
+    CSMS = "csms"
 
     @property
     def kind(self) -> Kind:
@@ -35,6 +37,8 @@ _KIND: Final = {
     Branch.OEM: Kind.OEM,
     Branch.CPS: Kind.CPS,
     Branch.VEHICLE: Kind.VEHICLE,
+    Branch.STATION: Kind.STATION,
+    Branch.CSMS: Kind.CSMS,
 }
 
 
@@ -83,6 +87,8 @@ def _own_labels() -> Iterator[tuple[str, Label]]:
             ("-20", Edition.ISO20, None),
             ("-20-ed448", Edition.ISO20, Suite.ED448),
         ):
+            if edition is Edition.ISO20 and branch in (Branch.STATION, Branch.CSMS):
+                continue  # TLS between station and CSMS knows no editions
             target = Target(branch=branch, edition=edition, suite=suite)
             yield f"{branch.value}{name}", Label(target=target)
             yield f"{branch.value}{name}-flat", Label(target=target, columns=0)

@@ -12,7 +12,7 @@ from pki.ids.check_characters import check_character, check_character_din, check
 from pki.ids.contracts import DinEvcoId, Emaid
 from pki.ids.credentials import LONGEST_UID, CredentialUid, fold_prefix
 from pki.ids.parties import OperatorId, ProviderId, Wmi
-from pki.ids.stations import EvseId, SeccId
+from pki.ids.stations import EvseId, HostName, SeccId, StationSerial
 from pki.ids.vehicles import EvccId, Pcid
 
 __all__ = [
@@ -26,11 +26,13 @@ __all__ = [
     "EvccId",
     "EvseId",
     "Fingerprint",
+    "HostName",
     "OperatorId",
     "Pcid",
     "ProviderId",
     "SeccId",
     "SerialNumber",
+    "StationSerial",
     "Wmi",
     "check_character",
     "check_character_din",

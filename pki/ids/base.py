@@ -39,8 +39,12 @@ class Syntax:
         """Match the whole of `text`. Raises BadInput with the code of this syntax."""
         found = self.pattern.fullmatch(text) if len(text) <= self.longest else None
         if found is None:
-            raise BadInput(self.code, f"{quote(text)} is not {self.noun}.", hint=self.hint)
+            raise self.refusal(text)
         return found
+
+    def refusal(self, text: str) -> BadInput:
+        """Return what is said of a text that is none."""
+        return BadInput(self.code, f"{quote(text)} is not {self.noun}.", hint=self.hint)
 
 
 def pattern(text: str) -> re.Pattern[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from pki.ids.base import Syntax, pattern
+from pki.ids.base import Syntax, Value, pattern
 from pki.ids.parties import OperatorId
 
 _ISO_EVSE: Final = r"@{2}\*?#{3}\*?[Ee]#(?:#|\*){0,30}"
@@ -23,6 +25,23 @@ _SECC_ID = Syntax(
     hint="Write an EVSE id such as DE*ICE*E45B*78C, or country, operator, S and letters or digits.",
 )
 _SECC_FULL_LENGTH: Final = 39
+_STATION_SERIAL = Syntax(
+    pattern=re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9*._+=|@-]{0,62}[A-Za-z0-9*=])?"),
+    code="invalid_station_serial",
+    noun="the serial number of a station",
+    hint="Use 1 to 64 letters, digits and * . _ + = | @ -; a URL or IP address is none "
+    "(OCPP A00.FR.511).",
+)
+_HOST_NAME = Syntax(
+    pattern=re.compile(
+        r"(?=.*[a-z])(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?",
+        re.ASCII | re.IGNORECASE,
+    ),
+    code="invalid_host_name",
+    noun="a fully qualified host name",
+    hint="Write the name under which stations reach the CSMS, such as csms.example.com; at most "
+    "64 characters, no wildcard (OCPP A00.FR.510).",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,3 +113,32 @@ class SeccId:
 
     def __str__(self) -> str:
         return self.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationSerial(Value):
+    """What a charging station is called in the certificate of its TLS connection; case kept."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read 1 to 64 characters, no address. Raises BadInput (`invalid_station_serial`)."""
+        value = _STATION_SERIAL.match(text)[0]
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            return cls(value=value)
+        raise _STATION_SERIAL.refusal(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostName(Value):
+    """A host under its full name, in lower case."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read two labels or more. Raises BadInput (`invalid_host_name`)."""
+        return cls(value=_HOST_NAME.match(text)[0].lower())
+
+    def within(self, domain: str) -> bool:
+        """Tell whether this is the domain or a host below it."""
+        return self.value == domain or self.value.endswith(f".{domain}")

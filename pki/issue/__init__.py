@@ -69,13 +69,14 @@ def issue(deployment: Deployment, principal: Principal, request: IssueRequest) -
     Issue one leaf certificate.
 
     Raises:
-        NotAllowed: `role_not_allowed`, `party_not_allowed`.
+        NotAllowed: `role_not_allowed`, `party_not_allowed`, `host_not_allowed`.
         BadInput: `csr_unreadable`, `csr_signature_invalid`, `invalid_…` for a CN of another form,
             `common_name_mismatch`, `not_after_past`.
         NotFound: `issuer_unknown`.
-        PolicyViolation: `key_not_allowed`, `key_blocked`, `suite_mismatch`, `account_unknown`,
-            `party_unknown`, `outlives_issuer`, `validity_too_long`, `lint_failed`.
-        Conflict: `emaid_ambiguous`, `issuer_not_active`.
+        PolicyViolation: `key_not_allowed`, `key_weak`, `key_blocked`, `key_reused`,
+            `suite_mismatch`, `account_unknown`, `party_unknown`, `outlives_issuer`,
+            `validity_too_long`, `lint_failed`.
+        Conflict: `emaid_ambiguous`, `common_name_taken`, `issuer_not_active`.
         Unavailable: store or key out of reach.
     """
     access.require(principal, access.ISSUE_ACTIONS.get(request.kind, access.Action.KEEP_HIERARCHY))

@@ -12,7 +12,8 @@ from cryptography.x509.oid import NameOID
 from pki import access, contracts
 from pki.errors import BadInput, NotFound, PolicyViolation
 from pki.ids import Edition, Emaid, EvccId, Pcid, SeccId
-from pki.issue.phases import Order, spki_hash, validity_end
+from pki.issue import rules
+from pki.issue.phases import Order, validity_end
 from pki.model import Issuer, IssuerState, Principal, Role
 from pki.pkix import alternate, build, csr
 from pki.pkix.certificate import Certificate, load
@@ -34,7 +35,8 @@ class IssueRequest:
             one, the CN.
         edition, suite: default -2; with a CSR its key decides and must agree.
         issuer: name of the issuer; default the active one of that kind, edition and suite.
-        party: registered party whose name becomes O, for kinds whose CN names none (`cps`, `ocsp`).
+        party: registered party whose name becomes O, for kinds whose CN names none (`cps`, `ocsp`,
+            `station`, `csms`).
         not_before: begin of validity where it lies in the future; else it is now.
         cut: an end later than profile and issuer allow is brought forward, not refused.
     """
@@ -155,7 +157,9 @@ def _order(
         owner = _owner(profile, common_name, principal, request.party)
         access.require(principal, access.ISSUE_ACTIONS[request.kind], owner or None)
         organization = _organization(tx, profile.kind, owner, issuer)
-        _check_key(tx, asked.public_key)
+        limits, now = deployment.enrolment, deployment.clock.now()
+        rules.check_name(tx, limits, principal, request.kind, common_name, owner, now)
+        rules.check_key(tx, limits, profile, asked.public_key, common_name, owner)
         if profile.kind is Kind.CONTRACT:
             contracts.check_identifier(tx, Emaid.parse(common_name, profile.edition))
     certificate = load(issuer.certificate)
@@ -264,12 +268,13 @@ def _owner(profile: Profile, common_name: str, principal: Principal, party: str 
         case Kind.VEHICLE:
             return EvccId.parse(common_name).wmi.value
         case _:
-            return _named_party(principal, party)
+            role = access.OWNER_ROLE.get(profile.kind, Role.CPS)
+            return _named_party(principal, role, party)
 
 
-def _named_party(principal: Principal, party: str | None) -> str:
+def _named_party(principal: Principal, role: Role, party: str | None) -> str:
     if party is not None:
-        return access.party_id(Role.CPS, party)
+        return access.party_id(role, party)
     return principal.parties[0] if principal.parties else ""
 
 
@@ -293,12 +298,3 @@ def _organization(tx: Transaction, kind: Kind, owner: str, issuer: Issuer) -> st
 def _attribute(certificate: Certificate, oid: x509.ObjectIdentifier) -> str | None:
     found = certificate.x509.subject.get_attributes_for_oid(oid)
     return str(found[0].value) if found else None
-
-
-def _check_key(tx: Transaction, public_key: PublicKey) -> None:
-    if tx.certificates.key_blocked(spki_hash(public_key)):
-        raise PolicyViolation(
-            "key_blocked",
-            "This key is on the block list and is never certified again.",
-            hint="Make a new key and a new CSR.",
-        )

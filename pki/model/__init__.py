@@ -41,6 +41,10 @@ from pki.model.decisions import (
     Status,
     Verdict,
 )
+from pki.model.enrolment import (
+    EnrolmentRules,
+    TenantRules,
+)
 from pki.model.events import (
     Delivery,
     DeliveryState,
@@ -169,6 +173,7 @@ __all__ = [
     "Emsp",
     "EmspAnswer",
     "EmspQuestion",
+    "EnrolmentRules",
     "Event",
     "Evidence",
     "Fault",
@@ -213,6 +218,7 @@ __all__ = [
     "StatusRule",
     "StatusSource",
     "StoredAnswer",
+    "TenantRules",
     "Terms",
     "TokenKey",
     "TokenPolicy",

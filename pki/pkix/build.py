@@ -192,6 +192,8 @@ def _extensions(profile: Profile, facts: Facts) -> list[tuple[x509.ExtensionType
     if profile.extended_key_usage:
         usages = [x509.ObjectIdentifier(oid) for oid in profile.extended_key_usage]
         found.append((x509.ExtendedKeyUsage(usages), False))
+    if profile.server_name:
+        found.append((_server_name(facts.subject), False))
     if facts.ocsp_url is not None:
         found.append((_authority_information(facts.ocsp_url), False))
     if facts.crl_url is not None:
@@ -206,6 +208,11 @@ def _extensions(profile: Profile, facts: Facts) -> list[tuple[x509.ExtensionType
 def _key_usage(profile: Profile) -> x509.KeyUsage:
     # keywords, not order: this API has nine booleans
     return x509.KeyUsage(**{bit: bit in profile.key_usage for bit in KEY_USAGES})
+
+
+def _server_name(subject: x509.Name) -> x509.SubjectAlternativeName:
+    (name,) = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return x509.SubjectAlternativeName([x509.DNSName(str(name.value))])
 
 
 def _authority_information(url: str) -> x509.AuthorityInformationAccess:

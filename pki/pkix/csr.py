@@ -7,8 +7,9 @@ Nothing else of a CSR is ever copied; what it asked for besides is named in `ign
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from pki.errors import BadInput, PkiError, PolicyViolation
-from pki.ids import CpsName, Emaid, EvccId, Pcid, SeccId
+from pki.ids import CpsName, Emaid, EvccId, HostName, Pcid, SeccId, StationSerial
 from pki.pkix import alternate, build, pem
 from pki.pkix.der import SEQUENCE, DerError, Element, children, element_at, encode
 from pki.pkix.profiles import Profile
@@ -101,19 +102,34 @@ def check_common_name(profile: Profile, text: str) -> str:
 
     Raises:
         BadInput: `invalid_emaid`, `invalid_secc_id`, `invalid_pcid`, `invalid_evcc_id`,
-            `invalid_common_name`, whichever the profile's pattern is.
+            `invalid_station_serial`, `invalid_host_name`, `invalid_common_name`, whichever the
+            profile's pattern is.
     """
     match profile.common_name:
         case "emaid":
             return Emaid.parse(text, profile.edition).normalised
-        case "secc_id":
-            return SeccId.parse(text).value
         case "pcid":
             return Pcid.parse(text, profile.edition).value
-        case "evcc_id":
-            return EvccId.parse(text).value
-        case _:  # "name": no pattern is fixed
-            return CpsName.parse(text).value
+        case other:
+            return _PATTERNS[other].parse(text).value
+
+
+class _Named(Protocol):
+    @property
+    def value(self) -> str: ...
+
+
+class _Pattern(Protocol):
+    def parse(self, text: str, /) -> _Named: ...
+
+
+_PATTERNS: Final[Mapping[str, _Pattern]] = {
+    "secc_id": SeccId,
+    "evcc_id": EvccId,
+    "station": StationSerial,
+    "host": HostName,
+    "name": CpsName,  # no pattern is fixed
+}
 
 
 def _der(data: bytes) -> bytes:

@@ -27,6 +27,7 @@ from pki.pkix.lint_view import (
 from pki.pkix.profiles import KEY_USAGES
 from pki.pkix.suites import Suite, suite_of
 
+COMMON_NAME: Final = "2.5.4.3"
 SUBJECT_KEY_ID: Final = "2.5.29.14"
 KEY_USAGE: Final = "2.5.29.15"
 BASIC_CONSTRAINTS: Final = "2.5.29.19"
@@ -36,10 +37,12 @@ EXTENDED_KEY_USAGE: Final = "2.5.29.37"
 AUTHORITY_INFORMATION: Final = "1.3.6.1.5.5.7.1.1"
 NO_CHECK: Final = "1.3.6.1.5.5.7.48.1.5"
 ALTERNATE_KEY: Final = "2.5.29.72"
+SUBJECT_ALT_NAME: Final = "2.5.29.17"
 
 _OCSP: Final = "1.3.6.1.5.5.7.48.1"
 _URI: Final = 0x86
 _KEY_ID: Final = 0x80
+_DNS_NAME: Final = 0x82
 _URL: Final = re.compile(rb"http://[!-~]+")
 
 
@@ -48,6 +51,7 @@ def listed_extensions(view: View) -> Iterator[str]:
     """Nothing but the extensions that the profile lists."""
     allowed = {BASIC_CONSTRAINTS, KEY_USAGE, SUBJECT_KEY_ID, AUTHORITY_KEY_ID}
     # those below are asked by a rule of their own, present or not
+    allowed |= {SUBJECT_ALT_NAME} if view.profile.server_name else set()
     allowed |= {EXTENDED_KEY_USAGE, AUTHORITY_INFORMATION, CRL_POINTS, NO_CHECK, ALTERNATE_KEY}
     for extension in view.extensions:
         if extension.oid not in allowed:
@@ -183,6 +187,22 @@ def extended_key_usage(view: View) -> Iterator[str]:
             yield "extendedKeyUsage is critical"
     if found != view.profile.extended_key_usage:
         yield f"extendedKeyUsage is {', '.join(found) or 'absent'}"
+
+
+@rule("rfc9525_6_3_server_name", clause="RFC 9525 6.3; RFC 5280 4.2.1.6; OCPP A00.FR.510")
+def server_name(view: View) -> Iterator[str]:
+    """The CN of a CSMS once more as the only dNSName, not critical."""
+    if not view.profile.server_name:
+        return
+    extension = view.extension(SUBJECT_ALT_NAME)
+    if extension is None or extension.critical:
+        yield "subjectAltName is absent or critical"
+        return
+    value = extension.value
+    names = [(name.tag, value[name.body : name.end]) for name in inside(value)]
+    wanted = [(_DNS_NAME, a.value.encode()) for a in view.attributes(COMMON_NAME)]
+    if names != wanted:
+        yield "subjectAltName is not the common name as the only dNSName"
 
 
 @rule("rfc6960_4_2_2_2_1_no_check", clause="RFC 6960 4.2.2.2.1")

@@ -40,9 +40,13 @@ class Kind(StrEnum):
     VEHICLE = "vehicle"
     OCSP = "ocsp"
     PE_SECC = "pe_secc"
+    TLS_ROOT = "tls_root"
+    TLS_SUB_CA = "tls_sub_ca"
+    STATION = "station"
+    CSMS = "csms"
 
 
-CommonName = Literal["emaid", "secc_id", "pcid", "evcc_id", "name"]
+CommonName = Literal["emaid", "secc_id", "pcid", "evcc_id", "station", "host", "name"]
 """Patterns of a CN; `pki.pkix.csr.check_common_name` knows what each means."""
 
 COMMON_NAMES: Final[tuple[CommonName, ...]] = get_args(CommonName)
@@ -75,6 +79,8 @@ class Profile:
         key_usage: bits by their `cryptography` names, all others are off.
         extended_key_usage: dotted object identifiers; empty means the extension is absent.
         no_check: has id-pkix-ocsp-nocheck.
+        server_name: its CN stands in a subjectAltName as well, as a dNSName.
+        own_key: a key of one of these is certified for no other name and no other kind.
         ocsp_url: has exactly one OCSP address and may have one CRL address; False: neither.
         alternate_key: where the key is Ed448, an X448 key stands beside it.
         short_key_id: SKI of 8 octets (RFC 5280 4.2.1.2 method 2) in place of 20.
@@ -96,6 +102,8 @@ class Profile:
     key_usage: tuple[str, ...]
     extended_key_usage: tuple[str, ...]
     no_check: bool
+    server_name: bool
+    own_key: bool
     ocsp_url: bool
     short_key_id: bool
     alternate_key: bool
@@ -227,6 +235,8 @@ def _profile(kind: Kind, edition: Edition, merged: Table) -> Profile:
         key_usage=entries.items("key_usage", _key_usage),
         extended_key_usage=entries.items("extended_key_usage", _dotted),
         no_check=entries.truth("no_check"),
+        server_name=entries.truth("server_name"),
+        own_key=entries.truth("own_key"),
         ocsp_url=entries.truth("ocsp_url"),
         short_key_id=entries.truth("short_key_id"),
         alternate_key=entries.truth("alternate_key"),

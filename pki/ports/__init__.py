@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from pki.clock import Clock
-from pki.model import Budget, Change, DecisionRecord, SeenCertificate, TokenPolicy
+from pki.model import (
+    Budget,
+    Change,
+    DecisionRecord,
+    EnrolmentRules,
+    SeenCertificate,
+    TokenPolicy,
+)
 from pki.pkix.suites import PublicKey, Suite
 from pki.ports.aggregates import (
     AuditLog,
@@ -162,6 +169,7 @@ class Deployment:
         demo: demo mode: private keys may be handed out and demo keys used.
         budget: how long the answer to an installation may be.
         tokens: what access tokens say and how long.
+        enrolment: what is asked before a certificate is issued.
         desk: None where one decision is made and no more.
     """
 
@@ -173,6 +181,7 @@ class Deployment:
     demo: bool
     budget: Budget = field(default_factory=Budget)
     tokens: TokenPolicy = field(default_factory=TokenPolicy)
+    enrolment: EnrolmentRules = field(default_factory=EnrolmentRules)
     desk: Desk | None = None
 
 

@@ -19,6 +19,7 @@ from pki.enrol.policy import EnrolPolicy, Label, read_label
 from pki.errors import BadInput
 from pki.model import LIMIT_OCPP_21, Budget, TokenPolicy
 from pki.outbound import Network, OutboundPolicy
+from pki.settings import enrolment
 from pki.settings.values import (
     DEFAULT_HOME,
     FILE_NAME,
@@ -38,6 +39,9 @@ _KEYS: Final[Mapping[str, type]] = {
     "keys.passphrase_file": str,
     "decisions.keep_days": int,
     "ocpp.base64url_hash_data": bool,
+    "enrol.approval": list,
+    "enrol.require_registration": bool,
+    "enrol.tenants": list,
     "est.labels": list,
     "est.trusted_header": str,
     "est.trusted_proxies": list,
@@ -161,6 +165,7 @@ def _settings(home: Path, values: Mapping[str, object], faults: list[str]) -> Se
         budget=_budget(values, faults),
         outbound=OutboundPolicy(allowed=_networks("outbound.allowed_networks", values, faults)),
         enrol=_enrol(values, faults),
+        enrolment=enrolment.read(values, faults),
         keep_decisions=dt.timedelta(
             days=_number(values, "decisions.keep_days", 400, 1, 36_500, faults)
         ),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from pki.enrol.policy import EnrolPolicy
-from pki.model import Budget, TokenPolicy
+from pki.model import Budget, EnrolmentRules, TokenPolicy
 from pki.outbound import OutboundPolicy
 from pki.status.policy import StatusPolicy
 
@@ -39,6 +39,7 @@ class Settings:
         budget: how long the answer to an installation may be.
         mtls_port: second listener, TLS with client certificates, for re-enrolment; 0: none.
         tls_certificate, tls_key: PEM files of that listener; a demo makes its own.
+        enrolment: what is asked before a certificate is issued.
         base64url_hash_data: iso15118CertificateHashData of OCPP may also come as one deployed
             station stack writes them: base64url hashes, decimal serial number.
     """
@@ -59,6 +60,7 @@ class Settings:
     base64url_hash_data: bool = False
     tokens: TokenPolicy = field(default_factory=TokenPolicy)
     enrol: EnrolPolicy = field(default_factory=EnrolPolicy)
+    enrolment: EnrolmentRules = field(default_factory=EnrolmentRules)
     mtls_port: int = 0
     tls_certificate: Path | None = None
     tls_key: Path | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pki.enrol.policy import label_toml
 from pki.model import Budget
 from pki.outbound import Network
+from pki.settings import enrolment
 from pki.settings.values import Settings, default_database
 from pki.status.policy import StatusPolicy
 
@@ -29,6 +30,8 @@ def to_toml(settings: Settings) -> str:
         "",
         "[ocpp]",
         f"base64url_hash_data = {str(settings.base64url_hash_data).lower()}",
+        "",
+        *enrolment.lines(settings.enrolment),
         "",
         *_est_lines(settings),
         "[outbound]",

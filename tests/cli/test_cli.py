@@ -66,7 +66,7 @@ def test_every_command_teaches_and_takes_json() -> None:
 def test_init_can_be_repeated_and_remakes_nothing(tmp_path: Path) -> None:
     home = tmp_path / "home"
     first = ok(home, "init")
-    assert len(first["created"]) == 36
+    assert len(first["created"]) == 38
     second = ok(home, "init")
     assert second["created"] == []
     prints = [{i["fingerprint"] for i in body["issuers"]} for body in (first, second)]

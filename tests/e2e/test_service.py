@@ -172,7 +172,7 @@ def test_the_main_job_from_end_to_end(
 def test_serve_tells_its_users_what_to_do_and_keeps_what_exists(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with serving(home, None) as first:
-        assert "36 made now" in first.output
+        assert "38 made now" in first.output
         for call in ("/v1/certificates", "/ocpp/2.0.1/Authorize", "demo token", "Stop with"):
             assert call in first.output
         assert "pnc_" not in first.output

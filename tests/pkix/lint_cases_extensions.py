@@ -24,6 +24,7 @@ from tests.pkix.lint_makers import (
     OCSP,
     PE_SECC,
     ROOT,
+    SAN,
     SKI,
     SUB_CA1,
     SUB_CA2,
@@ -54,6 +55,12 @@ from tests.pkix.samples import (
 )
 
 OEM_20 = find(Kind.OEM, Edition.ISO20)
+CSMS = find(Kind.CSMS, Edition.ISO2)
+STATION = find(Kind.STATION, Edition.ISO2)
+
+
+def dns(*names: str) -> x509.SubjectAlternativeName:
+    return x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
 
 
 def ed448(profile: Profile) -> bytes:
@@ -218,6 +225,26 @@ BAD = [
         lambda: turned(EKU, OCSP),
         profile=OCSP,
     ),
+    Case("rfc9525_6_3_server_name", "missing", lambda: without(SAN, CSMS), profile=CSMS),
+    Case("rfc9525_6_3_server_name", "critical", lambda: turned(SAN, CSMS), profile=CSMS),
+    Case(
+        "rfc9525_6_3_server_name",
+        "another_name",
+        lambda: having(dns("csms.example.org"), profile=CSMS),
+        profile=CSMS,
+    ),
+    Case(
+        "rfc9525_6_3_server_name",
+        "a_second_name",
+        lambda: having(dns("csms.example.com", "csms.example.org"), profile=CSMS),
+        profile=CSMS,
+    ),
+    Case(
+        "v2g20_2323_listed_extensions",
+        "name_of_a_station",
+        lambda: having(dns("SN-0042.A"), profile=STATION),
+        profile=STATION,
+    ),
     Case(
         "v2g20_2534_alternate_key",
         "missing",
@@ -355,6 +382,8 @@ GOOD = [
     Case("rfc5280_4_2_1_12_extended_key_usage", "responder", lambda: good(OCSP), profile=OCSP),
     Case("rfc5280_4_2_1_12_extended_key_usage", "absent", good),
     Case("rfc6960_4_2_2_2_1_no_check", "responder", lambda: good(OCSP), profile=OCSP),
+    Case("rfc9525_6_3_server_name", "csms", lambda: good(CSMS), profile=CSMS),
+    Case("rfc9525_6_3_server_name", "none_on_a_station", lambda: good(STATION), profile=STATION),
     Case(
         "v2g20_2534_alternate_key", "x448", lambda: ed448(OEM_20), profile=OEM_20, suite=Suite.ED448
     ),

@@ -26,6 +26,8 @@ COMMON_NAMES = {
     "pcid": "WP0ZZZ99ZTS392124",
     "evcc_id": "WP0V0123456789ABCDE",
     "name": "Test CA 1",
+    "station": "SN-0042.A",
+    "host": "csms.example.com",
 }
 
 

@@ -319,6 +319,8 @@ def test_the_holder_of_an_ed448_key_must_sign_too() -> None:
         (Kind.VEHICLE, Edition.ISO20, "wp0v0123456789abcde", "WP0V0123456789ABCDE"),
         (Kind.CPS, Edition.ISO2, "Provisioning 1", "Provisioning 1"),
         (Kind.V2G_ROOT, Edition.ISO2, "Demo V2G Root", "Demo V2G Root"),
+        (Kind.STATION, Edition.ISO2, "SN-0042.a", "SN-0042.a"),
+        (Kind.CSMS, Edition.ISO2, "CSMS.Example.com", "csms.example.com"),
     ],
 )
 def test_common_name_is_written_in_its_canonical_form(
@@ -332,6 +334,8 @@ def test_common_name_is_written_in_its_canonical_form(
     ("kind", "edition", "code"),
     [
         (Kind.CONTRACT, Edition.ISO2, "invalid_emaid"),
+        (Kind.STATION, Edition.ISO2, "invalid_station_serial"),
+        (Kind.CSMS, Edition.ISO2, "invalid_host_name"),
         (Kind.SECC, Edition.ISO2, "invalid_secc_id"),
         (Kind.OEM, Edition.ISO2, "invalid_pcid"),
         (Kind.VEHICLE, Edition.ISO20, "invalid_evcc_id"),

@@ -12,8 +12,15 @@ from pki.pkix.profiles import FIELDS, Kind, Profile, ProfileError, all_profiles,
 from pki.pkix.suites import Suite
 
 SUB_CA1 = (Kind.CPO_SUB_CA1, Kind.MO_SUB_CA1, Kind.OEM_SUB_CA1, Kind.CPS_SUB_CA1)
-SUB_CA2 = (Kind.CPO_SUB_CA2, Kind.MO_SUB_CA2, Kind.OEM_SUB_CA2, Kind.CPS_SUB_CA2)
-ROOTS = (Kind.V2G_ROOT, Kind.MO_ROOT, Kind.OEM_ROOT, Kind.PE_ROOT)
+SUB_CA2 = (
+    Kind.CPO_SUB_CA2,
+    Kind.MO_SUB_CA2,
+    Kind.OEM_SUB_CA2,
+    Kind.CPS_SUB_CA2,
+    Kind.TLS_SUB_CA,
+)
+ROOTS = (Kind.V2G_ROOT, Kind.MO_ROOT, Kind.OEM_ROOT, Kind.PE_ROOT, Kind.TLS_ROOT)
+TLS = (Kind.TLS_ROOT, Kind.TLS_SUB_CA, Kind.STATION, Kind.CSMS)
 CAS = (*ROOTS, *SUB_CA1, *SUB_CA2)
 DOMAIN_COMPONENTS = {
     Kind.V2G_ROOT: "V2G",
@@ -35,6 +42,7 @@ DOMAIN_COMPONENTS = {
     Kind.CPS: "CPS",
     Kind.VEHICLE: "OEM",
     Kind.OCSP: None,
+    **dict.fromkeys(TLS),
 }
 TEXT = resources.files("pki.pkix").joinpath("profiles.toml").read_text(encoding="utf-8")
 
@@ -46,9 +54,11 @@ def profile_id(value: object) -> str:
 every_profile = pytest.mark.parametrize("profile", all_profiles(), ids=profile_id)
 
 
-def test_there_is_one_profile_per_kind_and_edition_but_no_vehicle_in_iso2() -> None:
+def test_there_is_one_profile_per_kind_and_edition_but_no_vehicle_in_iso2_nor_tls_in_iso20() -> (
+    None
+):
     expected = {(kind, edition) for kind in Kind for edition in Edition}
-    expected.remove((Kind.VEHICLE, Edition.ISO2))
+    expected -= {(Kind.VEHICLE, Edition.ISO2), *((kind, Edition.ISO20) for kind in TLS)}
     assert {(p.kind, p.edition) for p in all_profiles()} == expected
     assert len({p.profile_id for p in all_profiles()}) == len(all_profiles()) == len(expected)
 
@@ -107,7 +117,9 @@ def test_status_is_asked_of_all_but_roots_responders_and_private_environments(
     without = {*ROOTS, Kind.OCSP, Kind.PE_SECC}
     assert profile.ocsp_url == (profile.kind not in without)
     assert profile.no_check == (profile.kind is Kind.OCSP)
-    assert bool(profile.extended_key_usage) == (profile.kind is Kind.OCSP)
+    assert bool(profile.extended_key_usage) == (
+        profile.kind in (Kind.OCSP, Kind.STATION, Kind.CSMS)
+    )
 
 
 @every_profile
@@ -124,6 +136,15 @@ def test_issuers_are_cas_that_leave_room(profile: Profile) -> None:
 def test_no_public_root_issues_a_leaf_but_its_responder(profile: Profile) -> None:
     if not profile.ca and profile.kind not in (Kind.OCSP, Kind.PE_SECC):
         assert not set(profile.issued_by) & set(ROOTS)
+
+
+@every_profile
+def test_no_purpose_of_station_tls_stands_in_a_certificate_of_iso15118(profile: Profile) -> None:
+    assert profile.server_name == (profile.kind is Kind.CSMS)
+    assert profile.own_key == (profile.kind in (Kind.STATION, Kind.CSMS))
+    below = {Kind.TLS_ROOT, Kind.TLS_SUB_CA}
+    if profile.kind is not Kind.OCSP:
+        assert bool(set(profile.issued_by) & below) == (profile.kind in set(TLS) - {Kind.TLS_ROOT})
 
 
 @every_profile

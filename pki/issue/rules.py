@@ -1,0 +1,95 @@
+"""What is asked about key and name of an order, beside what its profile says."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+from pki import access
+from pki.errors import Conflict, NotAllowed, PolicyViolation
+from pki.ids import HostName
+from pki.issue.phases import spki_hash
+from pki.model import EnrolmentRules, Principal, Role
+from pki.pkix import weak
+from pki.pkix.profiles import Kind, Profile, find
+from pki.pkix.suites import PublicKey
+from pki.ports import Transaction
+
+_NAMED_FREELY: Final = frozenset((Kind.STATION, Kind.CSMS))
+"""Kinds whose CN does not say whose it is."""
+
+_MANY: Final = 100
+
+
+def check_key(  # noqa: PLR0913 - key, and what it is for
+    tx: Transaction,
+    rules: EnrolmentRules,
+    profile: Profile,
+    public_key: PublicKey,
+    common_name: str,
+    owner: str,
+) -> None:
+    """
+    Return if a key may be certified.
+
+    Raises:
+        PolicyViolation: `key_weak`, `key_blocked`, `key_reused`.
+    """
+    if weak.is_weak(public_key):
+        raise PolicyViolation(
+            "key_weak",
+            "Everybody knows the private key of this key, or needs none.",
+            hint="Make a new key and a new CSR.",
+        )
+    if tx.certificates.key_blocked(spki_hash(public_key)):
+        raise PolicyViolation(
+            "key_blocked",
+            "This key is on the block list and is never certified again.",
+            hint="Make a new key and a new CSR.",
+        )
+    freely = rules.tenant(owner).reuse_keys
+    for record in tx.certificates.by_key(spki_hash(public_key)):
+        before = find(record.kind, record.edition)
+        same = (record.kind, record.common_name, record.owner) == (profile.kind, common_name, owner)
+        if before.ca or (not same and not freely and (profile.own_key or before.own_key)):
+            raise PolicyViolation(
+                "key_reused",
+                f"This key is in another certificate ({record.kind.value}) already.",
+                hint="Make a key of its own for each certificate; a renewal may keep its key.",
+            )
+
+
+def check_name(  # noqa: PLR0913 - a name, whose it shall be, and who asks
+    tx: Transaction,
+    rules: EnrolmentRules,
+    principal: Principal,
+    kind: Kind,
+    common_name: str,
+    owner: str,
+    now: dt.datetime,
+) -> None:
+    """
+    Return if a party may have a name that does not itself say whose it is.
+
+    Raises:
+        NotAllowed: `host_not_allowed`.
+        Conflict: `common_name_taken`.
+    """
+    if kind not in _NAMED_FREELY:
+        return
+    own_host = kind is not Kind.CSMS or rules.may_name(owner, HostName.parse(common_name))
+    if not own_host and principal.role is not Role.ADMIN:
+        raise NotAllowed(
+            "host_not_allowed",
+            f"{common_name} is none of the names that {owner or 'this client'} may have.",
+            hint="An administrator lists csms_domains for the operator in enrol.tenants.",
+        )
+    role = access.OWNER_ROLE[kind]
+    for record in tx.certificates.search(kinds=(kind,), common_name=common_name, limit=_MANY):
+        held = record.not_after > now and record.owner != owner
+        if held and tx.certificates.revocation(record.issuer_id, record.serial) is None:
+            raise Conflict(
+                "common_name_taken",
+                f"Another {role.value} holds a certificate for {common_name}.",
+                hint="Serial numbers of stations and host names are unique among all operators.",
+            )

@@ -232,23 +232,62 @@ def create(
 
 def _create_one(deployment: Deployment, principal: Principal, plan: IssuerPlan) -> Made:
     with deployment.store.read() as tx:
-        existing = tx.issuers.get(f"{plan.name}.g1")
+        existing = tx.issuers.get(_id(plan, 1))
         parent = tx.issuers.active(plan.parent) if plan.parent else None
     existed = existing is not None and existing.state is not IssuerState.PENDING
     if not existed and plan.parent and parent is None:
-        raise Conflict(
-            "issuer_not_active",
-            f"{plan.name} needs the issuer {plan.parent}, which is not active.",
-            hint="`pnc issuer list` shows the states.",
-        )
+        raise _parent_missing(plan)
     if not existed:
         _make_ca(deployment, principal, plan, parent)
-    issuer = _stored(deployment, f"{plan.name}.g1")
+    return Made(issuer=_equip(deployment, principal, plan, _id(plan, 1)), existed=existed)
+
+
+def next_generation(
+    deployment: Deployment, principal: Principal, plan: IssuerPlan, generation: int
+) -> Issuer:
+    """
+    Make a further generation of a CA, which signs status only until `pki.rotate` switches to it.
+
+    What an interrupted run made is taken up.
+
+    Raises:
+        Conflict: `issuer_not_active`: the CA above it.
+        PolicyViolation: `issuer_expired`, `lint_failed`.
+    """
+    access.require(principal, access.Action.KEEP_HIERARCHY)
+    issuer_id = _id(plan, generation)
+    with deployment.store.read() as tx:
+        existing = tx.issuers.get(issuer_id)
+        parent = tx.issuers.active(plan.parent) if plan.parent else None
+    if plan.parent and parent is None:
+        raise _parent_missing(plan)
+    if existing is None or existing.state is IssuerState.PENDING:
+        _make_ca(deployment, principal, plan, parent, generation)
+    return _equip(deployment, principal, plan, issuer_id)
+
+
+def _id(plan: IssuerPlan, generation: int) -> str:
+    return f"{plan.name}.g{generation}"
+
+
+def _parent_missing(plan: IssuerPlan) -> Conflict:
+    return Conflict(
+        "issuer_not_active",
+        f"{plan.name} needs the issuer {plan.parent}, which is not active.",
+        hint="`pnc issuer list` shows the states.",
+    )
+
+
+def _equip(
+    deployment: Deployment, principal: Principal, plan: IssuerPlan, issuer_id: str
+) -> Issuer:
+    """Give a CA its trust anchor and its responder, where it has none, and return it."""
+    issuer = _stored(deployment, issuer_id)
     if plan.kind in ROOT_DOMAINS:
         _trust_root(deployment, principal, issuer)
     if plan.responder:
         _make_responder(deployment, principal, issuer)
-    return Made(issuer=issuer, existed=existed)
+    return issuer
 
 
 def _stored(deployment: Deployment, issuer_id: str) -> Issuer:
@@ -260,14 +299,18 @@ def _stored(deployment: Deployment, issuer_id: str) -> Issuer:
 
 
 def _make_ca(
-    deployment: Deployment, principal: Principal, plan: IssuerPlan, parent: Issuer | None
+    deployment: Deployment,
+    principal: Principal,
+    plan: IssuerPlan,
+    parent: Issuer | None,
+    generation: int = 1,
 ) -> None:
-    issuer_id = f"{plan.name}.g1"
+    issuer_id = _id(plan, generation)
     signer = _key(deployment, issuer_id, plan.suite)
     issuer = Issuer(
         issuer_id=issuer_id,
         name=plan.name,
-        generation=1,
+        generation=generation,
         kind=plan.kind,
         edition=plan.suite.edition,
         suite=plan.suite,
@@ -282,9 +325,10 @@ def _make_ca(
         crl_shards=plan.crl_shards,
     )
     order = _order(deployment, plan, parent or issuer, signer.public_key)
-    if parent is not None:
-        order = replace(order, new_issuer=issuer)
-    _lint_fully(deployment, order)
+    order = replace(
+        order, new_issuer=issuer if parent is not None else None, prepared=generation > 1
+    )
+    lint_fully(deployment, order)
     carry_out(deployment, principal, order)
 
 
@@ -324,7 +368,7 @@ def _order(
     )
 
 
-def _lint_fully(deployment: Deployment, order: Order) -> None:
+def lint_fully(deployment: Deployment, order: Order) -> None:
     """Run our lints and pkilint over a twin before a key is used for the first time."""
     linted_twin(deployment, order, _PROBE_SERIAL)
     findings = fulllint.unwaived(twin_of(deployment, order, _PROBE_SERIAL), order.profile)
@@ -357,5 +401,5 @@ def _make_responder(deployment: Deployment, principal: Principal, issuer: Issuer
         if any(r.issuer_id == issuer.issuer_id for r in tx.status.responders()):
             return
     public_key = generate(issuer.suite).public_key()
-    _lint_fully(deployment, responders.order(deployment, issuer, public_key))
+    lint_fully(deployment, responders.order(deployment, issuer, public_key))
     responders.make(deployment, principal, issuer)

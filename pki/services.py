@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from pki import foreign, repeat, route, tokens, validate
+from pki import foreign, repeat, rotate, route, tokens, validate
 from pki.authorize import Roaming
 from pki.beacon import Beacon
 from pki.clock import Clock, SystemClock
@@ -74,10 +74,15 @@ class Services:
             every=600.0,
             work=lambda: validate.prune(self.deployment, self.settings.keep_decisions),
         )
-        rotate = Job(
+        token_keys = Job(
             name="token-keys",
             every=600.0,
             work=lambda: tokens.rotate_due(self.deployment),
+        )
+        generations = Job(
+            name="rotation",
+            every=60.0,
+            work=lambda: rotate.settle(self.deployment, refresh.ACTOR),
         )
         expire = Job(
             name="partner-commands", every=5.0, work=lambda: commands.expire(self.partners)
@@ -92,7 +97,7 @@ class Services:
         marks = Job(name="page-marks", every=3600.0, work=lambda: forget_old(self.partners))
         resync = Job(name="partner-sync", every=900.0, work=lambda: sync_due(self.partners))
         roaming = (push, resync, ranges, keys, marks)
-        return (*own, fetch, prune, rotate, expire, provide, webhooks, *roaming)
+        return (*own, fetch, prune, token_keys, generations, expire, provide, webhooks, *roaming)
 
     def close(self) -> None:
         """End the view's thread, tell what is still to be told, give back database connections."""

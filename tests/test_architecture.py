@@ -52,6 +52,7 @@ VERBS: dict[str, set[str]] = {
     "hierarchy": {"access", "audit", "issue", "status", "trust"},
     "provision": {"access", "audit", "contracts", "issue", "revoke", "route", "trust", "validate"},
     "render_partners": {"partners"},
+    "rotate": {"access", "audit", "events", "hierarchy", "issue", "provision", "status", "tokens"},
     "demo": {"access", "agreements", "parties"},
     "render_roaming": set(),
     "render": {"access", "audit", "issue", "lookup", "revoke"},
@@ -208,7 +209,7 @@ def test_only_sign_uses_a_ca_key() -> None:
         "pki.provision.signers",  # leaves of the provisioning service: no CA key
         "pki.status.signing",  # delegated signers: no CA key
         "pki.status.answers",  # as above: calls it
-        "pki.events.delivery",  # the key of the webhooks' secrets
+        "pki.events.keys",  # the key of the webhooks' secrets
         "pki.status.templates",  # as above
     }
     assert "keys.signer" not in (ROOT / "pki/issue/phases.py").read_text("utf-8")

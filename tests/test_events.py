@@ -17,13 +17,14 @@ from typing import Any
 
 import pytest
 
-from pki import access, events, services, settings
+from pki import access, events, rotate, services, settings
 from pki.clock import FixedClock
 from pki.errors import BadInput, Conflict, NotAllowed, NotFound
 from pki.events import Wanted, delivery
 from pki.model import Delivery, DeliveryState, Event, Naming, Principal, Role
 from pki.outbound import OutboundPolicy, check_target
 from pki.ports import Deployment
+from pki.rotate import Step
 from tests.builders import NOW
 from tests.homes import ADMIN
 
@@ -390,3 +391,43 @@ def test_the_log_is_paged_and_forgets_after_a_month(world: World) -> None:
     assert len(world.log(world.oem, shown)) == 5
     world.later(dt.timedelta(days=31)).run()
     assert world.log(world.oem, shown) == []
+
+
+def test_the_key_of_the_secrets_is_rotated_and_no_delivery_is_refused(world: World) -> None:
+    """The owner reads the next secret while both sign, and knows it before it signs alone."""
+    with receiving() as backend:
+        before = world.add(world.oem, backend.url, "oem.contract.created")
+        assert before.next_secret is None
+        rotate.webhooks(world.deployment, ADMIN)
+        between = events.webhook(world.deployment, world.oem, before.webhook.webhook_id)
+        assert between.secret == before.secret
+        assert between.next_secret not in (None, between.secret)
+        world.happen("oem.contract.created", "WPN")
+        world.run()
+        rotate.webhooks(world.deployment, ADMIN)
+        after = events.webhook(world.deployment, world.oem, before.webhook.webhook_id)
+        assert (after.secret, after.next_secret) == (between.next_secret, None)
+        world.happen("oem.contract.created", "WPN", 2)
+        world.run()
+    (first, first_body), (second, second_body) = backend.got
+    assert first["X-Operator-Signature"] == _signed(before.secret, first_body)
+    assert first[delivery.NEXT_SIGNATURE] == _signed(str(between.next_secret), first_body)
+    assert second["X-Operator-Signature"] == _signed(after.secret, second_body)
+    assert delivery.NEXT_SIGNATURE not in second
+
+
+def _signed(secret: str, body: bytes) -> str:
+    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def test_the_rehearsal_names_whose_webhooks_need_the_next_secret(world: World) -> None:
+    shown = world.add(world.oem, "https://127.0.0.1/hook", "oem.contract.created")
+    plan = rotate.webhooks(world.deployment, ADMIN, dry_run=True)
+    assert [shown.client.client_id in effect.who for effect in plan.effects] == [True]
+    with pytest.raises(Conflict) as early:
+        rotate.webhooks(world.deployment, ADMIN, Step.SWITCH)
+    assert early.value.code == "not_prepared"
+    rotate.webhooks(world.deployment, ADMIN, Step.PREPARE)
+    with pytest.raises(Conflict) as twice:
+        rotate.webhooks(world.deployment, ADMIN, Step.PREPARE)
+    assert twice.value.code == "rotation_underway"

@@ -240,7 +240,8 @@ _SHARED: Final[dict[str, Schema]] = {
     "Webhook": _object(
         _all(TEXT, "id", "url", "secret", "apiVersion", "description", "userRole", "userName")
         | {"created": COUNT, "status": one(("enabled", "disabled")), "metadata": {"type": "object"}}
-        | _all(many(TEXT), "enabledEvents", "events", "providerIds", "wmis")
+        | _all(many(TEXT), "enabledEvents", "events", "providerIds", "wmis"),
+        {"nextSecret": TEXT},
     ),
     "Delivery": _object(
         _all(TEXT, "deliveryId", "eventId", "eventType")

@@ -91,6 +91,7 @@ class Webhooks:
             "enabledEvents": names,
             "events": names,  # as the examples of OPCP have it
             "secret": shown.secret,
+            **({"nextSecret": shown.next_secret} if shown.next_secret else {}),
             "status": "enabled" if hook.enabled else "disabled",
             "apiVersion": hook.api_version,
             "description": hook.description,

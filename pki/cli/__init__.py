@@ -19,6 +19,7 @@ from pki.cli import (
     pools,
     provision,
     roaming,
+    rotate,
     serve,
     tokens,
     trust,
@@ -59,6 +60,7 @@ for _module in (
     pools,
     provision,
     roaming,
+    rotate,
     tokens,
     webhooks,
 ):

@@ -15,7 +15,8 @@ from typing import Final
 
 from pki import access, audit
 from pki.errors import BadInput, Conflict, JsonValue, NotFound
-from pki.events.delivery import Told, new_delivery, secret_of
+from pki.events.delivery import Told, new_delivery
+from pki.events.keys import names, secret_of
 from pki.events.names import KNOWN, canonical, heard_by
 from pki.ids import quote
 from pki.model import Client, Delivery, Naming, Principal, Role, Webhook
@@ -66,11 +67,17 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A webhook with its secret and its owner, as its owner may see it."""
+    """
+    A webhook with its secret and its owner, as its owner may see it.
+
+    Attributes:
+        next_secret: takes the secret's place soon; None unless a rotation is under way.
+    """
 
     webhook: Webhook
     client: Client
     secret: str
+    next_secret: str | None = None
 
 
 def add(
@@ -259,7 +266,15 @@ def _owner(tx: Transaction, webhook: Webhook) -> Client:
 
 
 def _shown(deployment: Deployment, webhook: Webhook, client: Client) -> Shown:
-    return Shown(webhook=webhook, client=client, secret=secret_of(deployment, webhook))
+    with deployment.store.read() as tx:
+        keys = names(tx)
+    following = keys.following
+    return Shown(
+        webhook=webhook,
+        client=client,
+        secret=secret_of(deployment, webhook, keys.current),
+        next_secret=secret_of(deployment, webhook, following) if following else None,
+    )
 
 
 def _note(

@@ -19,20 +19,22 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pki.clock import format_time
-from pki.errors import Conflict, PkiError, Unavailable
+from pki.errors import PkiError
+from pki.events.keys import KeyNames, names, secret_of
 from pki.events.names import heard_by, presented
 from pki.model import Delivery, DeliveryState, Event, Webhook
 from pki.outbound import OutboundPolicy
 from pki.outbound import request as send
-from pki.pkix.suites import Suite
-from pki.ports import Deployment, Signer, Transaction
+from pki.ports import Deployment, Transaction
 
 RETRIES: Final = (dt.timedelta(hours=1), dt.timedelta(hours=1), dt.timedelta(hours=1))
 """OPCP: three more tries at one-hour spacing."""
 KEPT: Final = dt.timedelta(days=30)
 """How long a delivery that is over stands in the log."""
 
-_KEY: Final = "webhooks"
+NEXT_SIGNATURE: Final = "X-Operator-Signature-Next"
+"""Made with the secret that comes next, while the key of the secrets is being rotated."""
+
 _BATCH: Final = 200
 _TURN: Final = 20
 _THREADS: Final = 8
@@ -130,22 +132,24 @@ def _may_hear(tx: Transaction, event: Event, webhook: Webhook) -> bool:
 class _Turn:
     webhook: Webhook
     pending: tuple[tuple[Delivery, Event], ...]
+    keys: KeyNames
 
 
 def _turns(tx: Transaction, now: dt.datetime) -> list[_Turn]:
     """Return what each webhook gets in this run: bounded, so that none keeps others waiting."""
     turns = []
+    keys = names(tx)
     for webhook in tx.webhooks.waiting(now):
         due = tx.webhooks.due(webhook.webhook_id, now, _TURN)
         found = ((delivery, tx.outbox.get(delivery.event_id)) for delivery in due)
         pending = tuple((delivery, event) for delivery, event in found if event is not None)
-        turns.append(_Turn(webhook=webhook, pending=pending))
+        turns.append(_Turn(webhook=webhook, pending=pending, keys=keys))
     return turns
 
 
 def _turn(deployment: Deployment, policy: OutboundPolicy, turn: _Turn) -> int:
     for number, (delivery, event) in enumerate(turn.pending, 1):
-        told = _tell(deployment, policy, turn.webhook, event)
+        told = _tell(deployment, policy, turn, event)
         with deployment.store.write() as tx:
             _record(tx, delivery, event, told, deployment.clock.now())
         if not told.good:
@@ -153,12 +157,17 @@ def _turn(deployment: Deployment, policy: OutboundPolicy, turn: _Turn) -> int:
     return len(turn.pending)
 
 
-def _tell(deployment: Deployment, policy: OutboundPolicy, webhook: Webhook, event: Event) -> Told:
+def _tell(deployment: Deployment, policy: OutboundPolicy, turn: _Turn, event: Event) -> Told:
+    webhook, keys = turn.webhook, turn.keys
     body = body_of(event, webhook)
     headers = {
         "Content-Type": "application/json",
-        **signature_headers(secret_of(deployment, webhook), body),
+        **signature_headers(secret_of(deployment, webhook, keys.current), body),
     }
+    if keys.following is not None:
+        headers[NEXT_SIGNATURE] = (
+            f"sha256={_mac(secret_of(deployment, webhook, keys.following), body)}"
+        )
     try:
         answer = send(policy, "POST", webhook.url, body=body, headers=headers)
     except PkiError as error:
@@ -241,7 +250,7 @@ def body_of(event: Event, webhook: Webhook) -> bytes:
 
 def signature_headers(secret: str, body: bytes) -> Mapping[str, str]:
     """Return the HMAC-SHA256 over the body under every name that the documents give it."""
-    mac = hmac.digest(secret.encode(), body, hashlib.sha256).hex()
+    mac = _mac(secret, body)
     return {
         "X-Operator-Signature": f"sha256={mac}",
         "X-Hubject-Signature": f"sha256={mac}",
@@ -249,25 +258,5 @@ def signature_headers(secret: str, body: bytes) -> Mapping[str, str]:
     }
 
 
-def secret_of(deployment: Deployment, webhook: Webhook) -> str:
-    """
-    Return the secret of a webhook.
-
-    It is stored nowhere: a hash of the signature that our webhook key makes over the webhook's
-    seed. An Ed448 signature is the same each time and tells nobody without the key anything.
-    """
-    covered = f"pnc webhook secret:{webhook.webhook_id}:{webhook.secret_seed}"
-    signature = _signer(deployment).sign(covered.encode())
-    return "whsec_" + hashlib.sha256(signature).hexdigest()
-
-
-def _signer(deployment: Deployment) -> Signer:
-    try:
-        return deployment.keys.signer(_KEY)
-    except Unavailable as error:
-        if error.code != "key_missing":
-            raise
-    try:
-        return deployment.keys.create(_KEY, Suite.ED448)
-    except Conflict:  # another process was faster
-        return deployment.keys.signer(_KEY)
+def _mac(secret: str, body: bytes) -> str:
+    return hmac.digest(secret.encode(), body, hashlib.sha256).hex()

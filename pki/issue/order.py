@@ -226,12 +226,17 @@ def newest_issuer(tx: Transaction, profile: Profile, suite: Suite) -> Issuer:
             f"No active issuer for {profile.kind.value} certificates with {suite.value} keys.",
             hint="`pnc issuer list` shows the issuers, `pnc init` makes them.",
         )
-    return max(fitting, key=_preference)
+    born = {i.name: i.created_at for i in reversed(tx.issuers.all())}  # the first generation's
+    return max(fitting, key=lambda issuer: _preference(issuer, born[issuer.name]))
 
 
-def _preference(issuer: Issuer) -> tuple[bool, dt.datetime, int]:
-    """Prefer the newest; among CAs of many kinds (for responders) the one that issues contracts."""
-    return issuer.kind is Kind.MO_SUB_CA2, issuer.created_at, issuer.generation
+def _preference(issuer: Issuer, born: dt.datetime) -> tuple[bool, dt.datetime, str, int]:
+    """
+    Prefer the newest CA, of its generations the last; a rotation makes no CA newer than another.
+
+    Among CAs of many kinds (for responders) it is the one that issues contracts.
+    """
+    return issuer.kind is Kind.MO_SUB_CA2, born, issuer.name, issuer.generation
 
 
 def _is_private(kind: Kind, issuer: Issuer) -> bool:

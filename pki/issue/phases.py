@@ -43,6 +43,7 @@ class Order:
     Attributes:
         issuer_certificate: None for a root, which signs itself.
         new_issuer: the CA that comes to life with this certificate, or None.
+        prepared: that CA signs status only, until `pki.rotate` switches to it.
         alternate_key: X448 key beside an Ed448 one, where the profile has it.
     """
 
@@ -58,6 +59,7 @@ class Order:
     not_after: dt.datetime
     new_issuer: Issuer | None = None
     alternate_key: x448.X448PublicKey | None = None
+    prepared: bool = False
 
 
 def spki_hash(public_key: PublicKey) -> bytes:
@@ -290,10 +292,7 @@ def _commit_certificate(
             emaid = Emaid.parse(order.common_name, intent.edition)
             contract = contracts.attach(tx, emaid, now, principal.name)
             record = replace(record, contract_id=contract.contract_id)
-        if order.issuer.state is IssuerState.PENDING:
-            tx.issuers.activate(intent.issuer_id, der)
-        if order.new_issuer is not None:
-            tx.issuers.add(replace(order.new_issuer, certificate=der, state=IssuerState.ACTIVE))
+        _begin_issuer(tx, order, intent, der)
         if not tx.intents.move(intent.intent_id, IntentState.SIGNING, IntentState.COMPLETED):
             raise Conflict("intent_spent", "The intent was closed while it was being signed.")
         tx.certificates.add(record)
@@ -310,6 +309,25 @@ def _commit_certificate(
             # a CA came, which decisions know by name
             tx.status.add_change(ChangeKind.TRUST, intent.issuer_id, None, now)
     return record
+
+
+def _begin_issuer(tx: Transaction, order: Order, intent: Intent, der: bytes) -> None:
+    """Give life to the CA that this certificate is of, where it is one's first."""
+    state = IssuerState.STATUS_ONLY if order.prepared else IssuerState.ACTIVE
+    if order.issuer.state is IssuerState.PENDING:
+        tx.issuers.activate(intent.issuer_id, der)
+        tx.issuers.set_state(intent.issuer_id, state)
+    if order.new_issuer is not None:
+        tx.issuers.add(replace(order.new_issuer, certificate=der, state=state))
+        audit.record(  # its chain begins with it, whatever is made of it later
+            tx,
+            chain=order.new_issuer.issuer_id,
+            at=order.new_issuer.created_at,
+            actor=intent.requested_by,
+            action="issuer.add",
+            subject=order.new_issuer.issuer_id,
+            details={"state": state.value, "serial": intent.serial.value},
+        )
 
 
 def chain_of(tx: Transaction, record: CertificateRecord) -> tuple[bytes, ...]:

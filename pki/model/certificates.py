@@ -124,6 +124,21 @@ class CertificateRecord:
     contract_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Living:
+    """
+    Certificates of one issuer, kind and owner that have not ended, revoked ones included.
+
+    Attributes:
+        last: when the last of them ends.
+    """
+
+    kind: Kind
+    owner: str
+    count: int
+    last: dt.datetime
+
+
 class Reason(StrEnum):
     """RFC 5280 5.3.1 reasons, spelt as there; `aACompromise` only for attribute authorities."""
 

@@ -22,6 +22,7 @@ from pki.model import (
     IntentState,
     Issuer,
     IssuerState,
+    Living,
     Party,
     Revocation,
     Role,
@@ -113,6 +114,9 @@ class Certificates(Protocol):
 
     def count(self, issuer_id: str) -> int:
         """Return how many certificates an issuer issued."""
+
+    def living(self, issuer_id: str, now: dt.datetime) -> list[Living]:
+        """Return what an issuer's certificates that have not ended are, by kind and owner."""
 
     def revoke(self, revocation: Revocation) -> None:
         """Store a revocation. Raises Conflict (`already_revoked`)."""

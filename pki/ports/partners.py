@@ -23,6 +23,26 @@ class Vault(Protocol):
     def unseal(self, sealed: bytes, context: str) -> bytes:
         """Decrypt what was sealed for that context. Raises Unavailable (`key_unavailable`)."""
 
+    @property
+    def generations(self) -> tuple[int, ...]:
+        """Numbers of the keys in force, the one that seals last."""
+
+    @property
+    def prepared(self) -> int | None:
+        """Number of the key that was made and does not seal yet."""
+
+    def prepare(self) -> int:
+        """Make the next key; it unseals from now on. Raises Conflict (`rotation_underway`)."""
+
+    def switch(self) -> int:
+        """Seal with the prepared key from now on. Raises Conflict (`not_prepared`)."""
+
+    def is_newest(self, sealed: bytes, context: str) -> bool:
+        """Tell whether something is sealed with the key that seals now."""
+
+    def retire(self) -> tuple[int, ...]:
+        """Remove every key that no longer seals; return their numbers."""
+
 
 class Partners(Protocol):
     """Platforms that we speak OCPI with."""

@@ -7,6 +7,7 @@ envelope; the contract's key is neither needed nor known.
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from dataclasses import replace
 from typing import Final
@@ -15,7 +16,7 @@ from pki import audit
 from pki.errors import NotFound
 from pki.model import Bundle, CpsSigner, IssuerState, Principal, Role
 from pki.pkix.profiles import Kind
-from pki.ports import Deployment
+from pki.ports import Deployment, Transaction
 from pki.provision import response, signers
 from pki.provision.signers import RENEWAL
 from pki.v2g import messages
@@ -44,6 +45,7 @@ def equip(deployment: Deployment, principal: Principal) -> list[CpsSigner]:
 
 def keep(deployment: Deployment) -> int:
     """Make leaves that are due and sign bundles anew; return how many bundles were."""
+    equip(deployment, ACTOR)
     _make_due(deployment)
     return sign_anew(deployment)
 
@@ -87,15 +89,33 @@ def _ending(deployment: Deployment) -> list[CpsSigner]:
         return [s for s in tx.pools.signers() if s.fingerprint not in good]
 
 
-def _batch(deployment: Deployment, old: CpsSigner) -> int:
+def sign_over(deployment: Deployment, old: CpsSigner, newer: CpsSigner) -> int:
+    """Sign every bundle of a leaf with another of the same root; return how many there were."""
+    done = 0
+    while count := _batch(deployment, old, newer):
+        done += count
+    return done
+
+
+def _newer(tx: Transaction, old: CpsSigner, now: dt.datetime) -> CpsSigner | None:
+    """Return the leaf to use in place of one, or None where none is better."""
+    try:
+        newer = signers.choose(tx, old.suite, now, root=old.root)
+    except NotFound:
+        return None
+    if newer.fingerprint == old.fingerprint:
+        return None
+    usable = any(s.fingerprint == old.fingerprint for s in signers.usable(tx, now))
+    # one that was revoked is replaced by whatever there is, also by one that ends with it
+    return newer if newer.not_after > old.not_after or not usable else None
+
+
+def _batch(deployment: Deployment, old: CpsSigner, newer: CpsSigner | None = None) -> int:
     """Sign some bundles of a leaf anew; 0 where its root has no newer leaf."""
     now = deployment.clock.now()
     with deployment.store.write() as tx:
-        try:
-            newer = signers.choose(tx, old.suite, now, root=old.root)
-        except NotFound:
-            return 0
-        if newer.not_after <= old.not_after:
+        newer = newer or _newer(tx, old, now)
+        if newer is None:
             return 0
         bundles = tx.pools.bundles_signed_by(old.fingerprint, _BATCH)
         for bundle in bundles:

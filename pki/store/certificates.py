@@ -9,7 +9,7 @@ from sqlalchemy import Row, and_, bindparam, delete, func, select
 
 from pki.errors import Conflict
 from pki.ids import Edition, Fingerprint, SerialNumber
-from pki.model import CertificateRecord, ChangeKind, Reason, Revocation, Standing
+from pki.model import CertificateRecord, ChangeKind, Living, Reason, Revocation, Standing
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
 from pki.store.schema import blocked_keys, certificates, revocations
@@ -59,6 +59,20 @@ _ENDED: Final = select(certificates.c.serial).where(
 _AT_ONCE: Final = 1000
 _COUNT: Final = select(func.count().label("certificates")).where(
     certificates.c.issuer_id == bindparam("issuer_id")
+)
+_LIVING: Final = (
+    select(
+        certificates.c.kind,
+        certificates.c.owner,
+        func.count().label("certificates"),
+        func.max(certificates.c.not_after).label("last"),
+    )
+    .where(
+        certificates.c.issuer_id == bindparam("issuer_id"),
+        certificates.c.not_after > bindparam("now"),
+    )
+    .group_by(certificates.c.kind, certificates.c.owner)
+    .order_by(certificates.c.kind, certificates.c.owner)
 )
 _BY_KEY: Final = (
     select(certificates)
@@ -215,6 +229,13 @@ class CertificateRows:
         """Return how many certificates an issuer issued."""
         row = self._session.first(_COUNT, {"issuer_id": issuer_id})
         return int(row.certificates) if row else 0
+
+    def living(self, issuer_id: str, now: dt.datetime) -> list[Living]:
+        """Return what an issuer's certificates that have not ended are, by kind and owner."""
+        return [
+            Living(kind=Kind(row.kind), owner=row.owner, count=row.certificates, last=row.last)
+            for row in self._session.rows(_LIVING, {"issuer_id": issuer_id, "now": now})
+        ]
 
     def revoke(self, revocation: Revocation) -> None:
         """Store a revocation. Raises Conflict (`already_revoked`)."""

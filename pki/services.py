@@ -6,8 +6,8 @@ import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
+from typing import Final
 
 from pki import foreign, repeat, rotate, route, tokens, validate
 from pki.authorize import Roaming
@@ -19,6 +19,9 @@ from pki.errors import Unavailable
 from pki.events import delivery
 from pki.jobs import Job
 from pki.keys.files import FileKeys
+from pki.keys.homes import SplitKeys
+from pki.keys.pkcs8 import RANDOM, STRONG
+from pki.keys.secret import Secret, into_memory
 from pki.keys.vault import FileVault
 from pki.model import IssuerState
 from pki.partners import commands
@@ -27,10 +30,11 @@ from pki.partners.network import PartnerNetwork
 from pki.partners.push import push_due
 from pki.partners.resync import sync_due
 from pki.partners.token_pages import forget_old
-from pki.ports import Deployment
+from pki.ports import Deployment, Keys
 from pki.provision import upkeep
 from pki.realtime import RealTime, WebHook
 from pki.settings import MIN_PASSPHRASE, Settings
+from pki.settings.keys import Backend, Delegated
 from pki.status import Answers, View, refresh
 from pki.store.db import Database
 
@@ -41,6 +45,7 @@ class Services:
     One running installation.
 
     Attributes:
+        secrets: what opens the keys.
         warnings: what weakens it, to be shown loudly at every start.
     """
 
@@ -52,6 +57,7 @@ class Services:
     answers: Answers
     partners: PartnerNetwork
     roaming: Roaming
+    secrets: tuple[Secret, ...]
     warnings: tuple[str, ...]
 
     @property
@@ -110,10 +116,11 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
     """Wire an installation; touches neither the database nor a key."""
     beacon = Beacon(settings.home / "run" / "changes")
     database = Database(settings.database_url, on_change=beacon.announce)
+    opening = _secrets(settings)
     deployment = Deployment(
         store=database,
-        keys=FileKeys(settings.home / "keys", partial(_passphrase, settings)),
-        vault=FileVault(settings.home / "keys" / "storage.key", partial(_passphrase, settings)),
+        keys=_keys(settings, opening),
+        vault=FileVault(settings.home / "keys" / "storage.key", opening.passphrase),
         clock=clock or SystemClock(),
         public_url=settings.public_url,
         demo=settings.demo,
@@ -135,6 +142,7 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
         partners=partners,
         answers=Answers(deployment, view, settings.status),
         roaming=Roaming(directory=directory, realtime=RealTime([OcpiAsk(partners), hook])),
+        secrets=tuple(secret for secret in (opening.passphrase, opening.pin) if secret),
         warnings=_warnings(settings),
     )
 
@@ -148,7 +156,8 @@ def check_start(services: Services) -> None:
             hierarchy in production mode).
     """
     services.deployment.store.ping()
-    _passphrase(services.settings)
+    for secret in services.secrets:
+        secret()
     if services.settings.demo:
         return
     with services.deployment.store.read() as tx:
@@ -163,6 +172,7 @@ def check_start(services: Services) -> None:
 
 
 _RETIRED = IssuerState.RETIRED
+_IN_FILES: Final = "CA keys lie in encrypted files on this host, not in hardware."
 
 
 def _warnings(settings: Settings) -> tuple[str, ...]:
@@ -171,30 +181,80 @@ def _warnings(settings: Settings) -> tuple[str, ...]:
     exposed = "CA keys sign OCSP answers, so they lie where strangers ask (status.signer)."
     return (
         *((exposed,) if settings.status.ca_signs else ()),
-        "CA keys lie in encrypted files on this host, not in hardware.",
+        *((_IN_FILES,) if settings.keys.backend is Backend.FILES else ()),
         "One person alone can issue, revoke and change trust (approvals.required = 0).",
     )
 
 
-def _passphrase(settings: Settings) -> bytes:
-    if settings.passphrase_file is None:
-        return _demo_passphrase(settings.home / "keys" / "passphrase")
-    phrase = _read(settings.passphrase_file)
-    if len(phrase) < MIN_PASSPHRASE:
-        raise Unavailable(
-            "key_unavailable", f"The key passphrase is shorter than {MIN_PASSPHRASE} octets."
-        )
-    return phrase
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Secrets:
+    """What opens the keys; asked for once where it is asked for."""
+
+    passphrase: Secret
+    pin: Secret | None
 
 
-def _demo_passphrase(path: Path) -> bytes:
-    """Return the passphrase that a demo keeps beside its keys, made on first use."""
+def _secrets(settings: Settings) -> _Secrets:
+    source, pin = settings.keys.passphrase, settings.keys.pin
+    if source is None:
+        phrase = Secret(name="demo passphrase", path=settings.home / "keys/passphrase", make=_draw)
+    else:
+        phrase = Secret(name="key passphrase", path=source.path, shortest=MIN_PASSPHRASE)
+    return _Secrets(
+        passphrase=phrase,
+        pin=Secret(name="PIN of the token", path=pin.path) if pin is not None else None,
+    )
+
+
+def _keys(settings: Settings, secrets_: _Secrets) -> Keys:
+    own = settings.keys
+    work = STRONG if own.passphrase is not None else RANDOM
+    lying = FileKeys(settings.home / "keys", secrets_.passphrase, work)
+    if own.backend is not Backend.PKCS11 or own.module is None or secrets_.pin is None:
+        return lying
+    token = _token(own.module, own.token, secrets_.pin, settings.home / "run" / "token.lock")
+    return SplitKeys(token, lying) if own.delegated is Delegated.FILES else token
+
+
+def _token(module: Path, token: str, pin: Secret, lock: Path) -> Keys:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _once(path, lambda: secrets.token_urlsafe(24).encode())
-    except OSError as error:
-        raise Unavailable("key_unavailable", f"{path.parent} cannot be written.") from error
-    return _read(path)
+        from pki.keys.pkcs11 import TokenKeys  # noqa: PLC0415 - the binding is an extra
+    except ImportError as error:
+        raise Unavailable(
+            "key_unavailable",
+            "python-pkcs11 is not installed, and keys.backend is pkcs11.",
+            hint="Install pnc-pki[hsm].",
+        ) from error
+    return TokenKeys(module, token, pin, lock)
+
+
+def hand_down(services: Services) -> tuple[dict[str, str], tuple[int, ...]]:
+    """
+    Return the variables by which children find what opens the keys, and descriptors to pass on.
+
+    What was asked for at the terminal lies in memory that only they can open.
+
+    Raises:
+        Unavailable: `key_unavailable`.
+    """
+    sources = (services.settings.keys.passphrase, services.settings.keys.pin)
+    names = ("PNC_KEY_PASSPHRASE_FILE", "PNC_KEY_PIN_FILE")
+    environment: dict[str, str] = {}
+    descriptors: list[int] = []
+    for name, source, secret in zip(names, sources, services.secrets, strict=False):
+        if source is not None and source.path is None:
+            descriptor, path = into_memory(secret())
+            descriptors.append(descriptor)
+            environment[name] = str(path)
+        elif source is not None:
+            environment[name] = str(source.path)
+    return environment, tuple(descriptors)
+
+
+def _draw(path: Path) -> None:
+    """Write the passphrase that a demo keeps beside its keys."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _once(path, lambda: secrets.token_urlsafe(24).encode())
 
 
 def _once(path: Path, make: Callable[[], bytes]) -> None:
@@ -213,12 +273,3 @@ def _once(path: Path, make: Callable[[], bytes]) -> None:
         pass  # another process was first; its passphrase counts
     finally:
         temporary.unlink()
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes().strip()
-    except OSError as error:
-        raise Unavailable(
-            "key_unavailable", f"The passphrase file {path} cannot be read."
-        ) from error

@@ -18,6 +18,7 @@ from tests.homes import (
     small_home,
     small_home_template,
 )
+from tests.tokens import soft_hsm
 
 # The machine decides how long an example takes; hang limits are tested where they matter.
 settings.register_profile(
@@ -48,4 +49,5 @@ __all__ = [
     "small",
     "small_home",
     "small_home_template",
+    "soft_hsm",
 ]

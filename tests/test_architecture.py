@@ -71,6 +71,8 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pki.v2g.xml": {"lxml"},
     "pki.pkix.fulllint": {"cryptography", "asn1crypto", "pkilint", "pyasn1"},
     "pki.keys": {"cryptography"},
+    "pki.keys.pkcs11": {"cryptography", "pkcs11"},
+    "pki.keys.token": {"pkcs11"},
     "pki.store": {"sqlalchemy", "alembic", "psycopg"},
     "pki.tokens": {"cryptography", "jwt"},
     "pki.settings": set(),
@@ -200,6 +202,8 @@ def test_only_sign_uses_a_ca_key() -> None:
     assert users <= {
         "pki.sign",
         "pki.keys.files",  # the key's own home
+        "pki.keys.homes",  # as above
+        "pki.keys.pkcs11",  # as above
         "pki.pkix.suites",  # the primitive
         "pki.issue.phases",  # the twin's throw-away key
         "pki.hierarchy",  # reads the public half of a key that it made

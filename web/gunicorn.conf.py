@@ -76,7 +76,10 @@ def when_ready(_server: Any) -> None:  # noqa: ANN401 - as above
     """Start the listener with client certificates beside this one; it ends with its parent."""
     if _INSTALLATION.mtls_port:
         config = str(Path(__file__).with_name("gunicorn_tls.conf.py"))
-        subprocess.Popen([sys.executable, "-m", "gunicorn", "--config", config])  # noqa: S603 - ours
+        subprocess.Popen(  # noqa: S603 - ours
+            [sys.executable, "-m", "gunicorn", "--config", config],
+            pass_fds=_INSTALLATION.keys.descriptors,
+        )
 
 
 def child_exit(_server: Any, worker: Any) -> None:  # noqa: ANN401 - as above

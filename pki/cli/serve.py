@@ -85,15 +85,19 @@ def serve_command(  # noqa: PLR0913 - one parameter per option
     make_home(settings)
     lock = _lock(settings)
     try:
-        _start(settings, pinned=pinned)
+        handed, descriptors = _start(settings, pinned=pinned)
     except PkiError:
         os.close(lock)
         raise
-    _run_gunicorn(settings, lock)
+    _run_gunicorn(settings, lock, handed, descriptors)
 
 
-def _start(settings: Settings, *, pinned: bool) -> None:
-    """Do everything that may be refused; the settings are written only when nothing was."""
+def _start(settings: Settings, *, pinned: bool) -> tuple[dict[str, str], tuple[int, ...]]:
+    """
+    Do everything that may be refused; the settings are written only when nothing was.
+
+    Returns what `pki.services.hand_down` gives.
+    """
     services = wiring.build(settings)
     try:
         warn(services)
@@ -103,6 +107,7 @@ def _start(settings: Settings, *, pinned: bool) -> None:
         _announce(services, made)
         if pinned:
             click.secho(f"Certificates keep naming {settings.public_url}.", fg="yellow", err=True)
+        return wiring.hand_down(services)
     finally:
         services.close()
 
@@ -268,15 +273,17 @@ def _shell(path: Path) -> str:
     return text if text.replace("/", "").replace("-", "").isidentifier() else f"'{text}'"
 
 
-def _run_gunicorn(settings: Settings, lock: int) -> None:
+def _run_gunicorn(
+    settings: Settings, lock: int, handed: dict[str, str], descriptors: tuple[int, ...]
+) -> None:
     """Start a job runner and become gunicorn; both read the same home, gunicorn keeps the lock."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PNC_")}
-    environment["PNC_HOME"] = str(settings.home)
-    if settings.passphrase_file:
-        environment["PNC_KEY_PASSPHRASE_FILE"] = str(settings.passphrase_file)
+    environment |= {"PNC_HOME": str(settings.home), **handed}
     jobs = ["-m", "pki.cli", "--home", str(settings.home), "jobs", "run"]
     ours = ["--with-parent", str(os.getpid())]  # gunicorn keeps the number
-    subprocess.Popen([sys.executable, *jobs, *ours], env=environment)  # noqa: S603 - fixed words
+    subprocess.Popen(  # noqa: S603 - fixed words
+        [sys.executable, *jobs, *ours], env=environment, pass_fds=descriptors
+    )
     os.set_inheritable(lock, True)  # gunicorn may become a new gunicorn (SIGUSR2)
     os.environ.clear()
     os.environ.update(environment)

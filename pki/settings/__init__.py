@@ -19,7 +19,7 @@ from pki.enrol.policy import EnrolPolicy, Label, read_label
 from pki.errors import BadInput
 from pki.model import LIMIT_OCPP_21, Budget, TokenPolicy
 from pki.outbound import Network, OutboundPolicy
-from pki.settings import enrolment
+from pki.settings import enrolment, keys
 from pki.settings.values import (
     DEFAULT_HOME,
     FILE_NAME,
@@ -36,7 +36,6 @@ _KEYS: Final[Mapping[str, type]] = {
     "database_url": str,
     "public_url": str,
     "approvals.required": int,
-    "keys.passphrase_file": str,
     "decisions.keep_days": int,
     "ocpp.base64url_hash_data": bool,
     "enrol.approval": list,
@@ -66,12 +65,13 @@ _KEYS: Final[Mapping[str, type]] = {
     "serve.mtls_port": int,
     "serve.tls_certificate": str,
     "serve.tls_key": str,
+    **keys.KEYS,
 }
 _ENVIRONMENT: Final = {
     "PNC_MODE": "mode",
     "PNC_DATABASE_URL": "database_url",
     "PNC_PUBLIC_URL": "public_url",
-    "PNC_KEY_PASSPHRASE_FILE": "keys.passphrase_file",
+    **keys.ENVIRONMENT,
 }
 _URL: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(?:/[A-Za-z0-9._~\-]+)*", re.ASCII)
 _MAX_URL: Final = 60  # each octet stands in every certificate
@@ -95,7 +95,8 @@ def load(environment: Mapping[str, str], home: Path | None = None) -> Settings:
     for name, key in _ENVIRONMENT.items():
         if environment.get(name):
             values[key] = environment[name]
-    settings = _settings(where, values, faults)
+            values.pop(key.removesuffix("_file") if key.endswith("_file") else "", None)
+    settings = _settings(where, values, environment, faults)
     if faults:
         raise BadInput(
             "invalid_settings",
@@ -129,7 +130,12 @@ def _file_values(path: Path, faults: list[str]) -> dict[str, object]:
     return values
 
 
-def _settings(home: Path, values: Mapping[str, object], faults: list[str]) -> Settings:
+def _settings(
+    home: Path,
+    values: Mapping[str, object],
+    environment: Mapping[str, str],
+    faults: list[str],
+) -> Settings:
     mode = str(values.get("mode", "demo"))
     if mode not in list(Mode):
         faults.append(f"mode is {mode!r}, not demo or production")
@@ -145,8 +151,8 @@ def _settings(home: Path, values: Mapping[str, object], faults: list[str]) -> Se
     approvals = _number(values, "approvals.required", 0, 0, 9, faults)
     if approvals > 0:
         faults.append("approvals.required is above 0, but two-person control is not built yet")
-    passphrase = values.get("keys.passphrase_file")
-    if passphrase is None and mode == Mode.PRODUCTION:
+    of_keys = keys.read(values, environment, faults)
+    if of_keys.passphrase is None and mode == Mode.PRODUCTION:
         faults.append("keys.passphrase_file (PNC_KEY_PASSPHRASE_FILE) is needed in production mode")
     return Settings(
         home=home,
@@ -154,7 +160,7 @@ def _settings(home: Path, values: Mapping[str, object], faults: list[str]) -> Se
         database_url=database,
         public_url=public_url,
         approvals_required=approvals,
-        passphrase_file=Path(str(passphrase)).expanduser() if passphrase else None,
+        keys=of_keys,
         host=host,
         port=port,
         workers=_number(values, "serve.workers", 2, 1, 64, faults),

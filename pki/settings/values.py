@@ -11,6 +11,7 @@ from typing import Final
 from pki.enrol.policy import EnrolPolicy
 from pki.model import Budget, EnrolmentRules, TokenPolicy
 from pki.outbound import OutboundPolicy
+from pki.settings.keys import KeySettings
 from pki.status.policy import StatusPolicy
 
 FILE_NAME: Final = "pnc.toml"
@@ -34,7 +35,6 @@ class Settings:
         home: directory of state, keys and logs.
         public_url: address under which relying parties reach this service; stands in certificates.
         approvals_required: 0 until two-person control is built; any other value is refused.
-        passphrase_file: passphrase of the key files; required in production mode.
         keep_decisions: receipts older than that are pruned.
         budget: how long the answer to an installation may be.
         mtls_port: second listener, TLS with client certificates, for re-enrolment; 0: none.
@@ -49,10 +49,10 @@ class Settings:
     database_url: str
     public_url: str
     approvals_required: int
-    passphrase_file: Path | None
     host: str
     port: int
     workers: int
+    keys: KeySettings = field(default_factory=KeySettings)
     status: StatusPolicy = field(default_factory=StatusPolicy)
     outbound: OutboundPolicy = field(default_factory=OutboundPolicy)
     keep_decisions: dt.timedelta = dt.timedelta(days=400)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pki.enrol.policy import label_toml
 from pki.model import Budget
 from pki.outbound import Network
-from pki.settings import enrolment
+from pki.settings import enrolment, keys
+from pki.settings.keys import quoted
 from pki.settings.values import Settings, default_database
 from pki.status.policy import StatusPolicy
 
@@ -14,16 +15,15 @@ def to_toml(settings: Settings) -> str:
     """Write settings in the form that `load` reads."""
     lines = [
         "# Written by `pnc serve`; the environment overrides it.",
-        f"mode = {_quoted(settings.mode.value)}",
+        f"mode = {quoted(settings.mode.value)}",
         *_database_line(settings),
-        f"public_url = {_quoted(settings.public_url)}",
+        f"public_url = {quoted(settings.public_url)}",
         "",
         "[approvals]",
         f"required = {settings.approvals_required}",
     ]
-    if settings.passphrase_file:
-        lines += ["", "[keys]", f"passphrase_file = {_quoted(str(settings.passphrase_file))}"]
     lines += [
+        *keys.to_lines(settings.keys),
         "",
         "[decisions]",
         f"keep_days = {settings.keep_decisions.days}",
@@ -40,17 +40,17 @@ def to_toml(settings: Settings) -> str:
         *_budget_lines(settings.budget),
         *_status_lines(settings.status),
         "[tokens]",
-        f"audiences = [{', '.join(_quoted(name) for name in settings.tokens.audiences)}]",
+        f"audiences = [{', '.join(quoted(name) for name in settings.tokens.audiences)}]",
         f"lifetime_minutes = {int(settings.tokens.lifetime.total_seconds()) // 60}",
         f"key_days = {settings.tokens.key_life.days}",
         "",
         "[serve]",
-        f"host = {_quoted(settings.host)}",
+        f"host = {quoted(settings.host)}",
         f"port = {settings.port}",
         f"workers = {settings.workers}",
         f"mtls_port = {settings.mtls_port}",
-        f"tls_certificate = {_quoted(str(settings.tls_certificate or ''))}",
-        f"tls_key = {_quoted(str(settings.tls_key or ''))}",
+        f"tls_certificate = {quoted(str(settings.tls_certificate or ''))}",
+        f"tls_key = {quoted(str(settings.tls_key or ''))}",
         "",
     ]
     return "\n".join(lines)
@@ -60,15 +60,11 @@ def _database_line(settings: Settings) -> list[str]:
     """Write no address that the home itself implies: a copied home is to use its own database."""
     if settings.database_url == default_database(settings.home):
         return []
-    return [f"database_url = {_quoted(settings.database_url)}"]
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return [f"database_url = {quoted(settings.database_url)}"]
 
 
 def _listed(networks: tuple[Network, ...]) -> str:
-    return "[" + ", ".join(_quoted(str(network)) for network in networks) + "]"
+    return "[" + ", ".join(quoted(str(network)) for network in networks) + "]"
 
 
 def _est_lines(settings: Settings) -> list[str]:
@@ -76,7 +72,7 @@ def _est_lines(settings: Settings) -> list[str]:
     return [
         "[est]",
         f"labels = [{', '.join(label_toml(n, v) for n, v in policy.labels.items())}]",
-        f"trusted_header = {_quoted(policy.trusted_header or '')}",
+        f"trusted_header = {quoted(policy.trusted_header or '')}",
         f"trusted_proxies = {_listed(policy.trusted_proxies)}",
         "",
     ]
@@ -98,9 +94,9 @@ def _status_lines(policy: StatusPolicy) -> list[str]:
         f"ocsp_hours = {int(policy.validity.total_seconds()) // 3600}",
         f"max_age = {policy.max_age}",
         f"max_view_age = {int(policy.max_view_age)}",
-        f"unissued = {_quoted('revoked' if policy.unissued_revoked else 'unknown')}",
-        f"responder_id = {_quoted('name' if policy.responder_by_name else 'key')}",
-        f"signer = {_quoted('ca' if policy.ca_signs else 'delegated')}",
+        f"unissued = {quoted('revoked' if policy.unissued_revoked else 'unknown')}",
+        f"responder_id = {quoted('name' if policy.responder_by_name else 'key')}",
+        f"signer = {quoted('ca' if policy.ca_signs else 'delegated')}",
         f"crl_hours = {int(policy.crl_validity.total_seconds()) // 3600}",
         f"responder_renewal_days = {policy.responder_renewal.days}",
         "",

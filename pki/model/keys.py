@@ -1,0 +1,48 @@
+"""What a key may be used for, and how often."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Final
+
+ANY_ISSUER: Final = "*"
+CRL: Final = "crl"
+"""Word for CRLs among the kinds of certificates in `KeyLimit.kinds`."""
+ANSWER: Final = "answer"
+"""Word there for OCSP answers that a CA signs itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyLimit:
+    """
+    Bounds on the key of one CA.
+
+    Attributes:
+        issuer: name of the CA, every generation of it; `*`: each CA by itself.
+        per_minute, per_day: signatures in a minute and in a day of UTC; None: any number.
+        kinds: kinds of certificates, `crl` and `answer`; empty: whatever the CA may sign.
+    """
+
+    issuer: str
+    per_minute: int | None = None
+    per_day: int | None = None
+    kinds: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyUse:
+    """
+    How often a CA signed.
+
+    Attributes:
+        last_at: its newest signature.
+        minute, day: begin of the minute and of the day that are counted.
+    """
+
+    issuer_id: str
+    last_at: dt.datetime
+    minute: dt.datetime
+    in_minute: int
+    day: dt.datetime
+    in_day: int

@@ -13,7 +13,7 @@ from typing import Final, Literal
 from pki import audit
 from pki.errors import BadInput, NotAllowed, NotFound, Unauthenticated
 from pki.ids import OperatorId, ProviderId, Wmi, quote
-from pki.model import Client, Party, Principal, Role
+from pki.model import Client, Party, Principal, Role, Viewer
 from pki.pkix.profiles import Kind
 from pki.ports import Deployment, Transaction
 
@@ -169,6 +169,16 @@ def sees(principal: Principal, kind: Kind, owner: str) -> bool:
 def visible_owners(principal: Principal) -> tuple[str, ...] | None:
     """Return the owners whose objects the caller may see; None means all."""
     return None if principal.role in (Role.ADMIN, Role.AUDITOR) else principal.parties
+
+
+def viewer(tx: Transaction, principal: Principal) -> Viewer | None:
+    """Return whose list of roaming a caller is shown; None: everything."""
+    owners = visible_owners(principal)
+    if owners is None:
+        return None
+    ways = [tx.roaming.emsp(ProviderId(value=o)) for o in owners if principal.role is Role.EMSP]
+    others = (way.party_id for way in ways if way is not None and way.party_id is not None)
+    return Viewer(role=principal.role, names=tuple(dict.fromkeys((*owners, *others))))
 
 
 def visible_kinds(principal: Principal) -> tuple[Kind, ...] | None:

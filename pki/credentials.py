@@ -150,13 +150,24 @@ def _of(tx: Transaction, contract: Contract, kind: CredentialKind, uid: str) -> 
     )
 
 
-def of_contract(
-    deployment: Deployment, principal: Principal, emaid: str, edition: Edition | None = None
+def of_contract(  # noqa: PLR0913 - which contract, and which page
+    deployment: Deployment,
+    principal: Principal,
+    emaid: str,
+    edition: Edition | None = None,
+    *,
+    after: tuple[str, str] | None = None,
+    limit: int = MAX_OF_CONTRACT + 1,
 ) -> list[Credential]:
-    """Return the credentials of a contract, by kind and uid; errors as `contracts.find`."""
+    """
+    Return a page of the credentials of a contract, by kind and uid; errors as `contracts.find`.
+
+    Args:
+        after: kind and uid, folded, of the last one of the page before.
+    """
     with deployment.store.read() as tx:
         contract = contracts.named(tx, principal, emaid, edition)
-        return tx.credentials.of_contract(contract.contract_id)
+        return tx.credentials.of_contract(contract.contract_id, after=after, limit=limit)
 
 
 def _record(tx: Transaction, principal: Principal, credential: Credential, action: str) -> None:

@@ -171,13 +171,28 @@ def emsps(
 ) -> list[tuple[Account, Emsp]]:
     """Return a page of accounts that the caller may see, and how they are asked, by provider id."""
     access.require(principal, access.Action.READ_ROAMING)
-    with deployment.store.read() as tx:
-        known = tx.contracts.accounts()
-        ways = {emsp.provider_id: emsp for emsp in tx.roaming.emsps()}
     owners = access.visible_owners(principal) if principal.role is Role.EMSP else None
-    seen = [a for a in known if owners is None or a.provider_id.value in owners]
-    page = [a for a in seen if after is None or a.provider_id.value > after][:limit]
-    return [(a, ways.get(a.provider_id, Emsp(provider_id=a.provider_id))) for a in page]
+    with deployment.store.read() as tx:
+        return tx.lists.emsps(owners, after=after, limit=limit)
+
+
+def emsp(deployment: Deployment, principal: Principal, text: str) -> tuple[Account, Emsp]:
+    """
+    Return an account that the caller may see, and how it is asked.
+
+    Raises:
+        BadInput: `invalid_provider_id`.
+        PolicyViolation: `account_unknown`, also for what the caller may not see.
+    """
+    provider = ProviderId.parse(text)
+    access.require(principal, access.Action.READ_ROAMING)
+    owners = access.visible_owners(principal) if principal.role is Role.EMSP else None
+    with deployment.store.read() as tx:
+        account = tx.contracts.account(provider)
+        known = tx.roaming.emsp(provider)
+    if account is None or (owners is not None and provider.value not in owners):
+        raise PolicyViolation("account_unknown", f"There is no eMSP account for {provider.value}.")
+    return account, known or Emsp(provider_id=provider)
 
 
 def search(
@@ -187,11 +202,17 @@ def search(
     after: tuple[str, str] | None = None,
     limit: int = 100,
 ) -> list[Party]:
-    """Return a page of registered companies, by role and identifier, beginning behind `after`."""
+    """
+    Return a page of companies that concern the caller, by role and identifier.
+
+    That is whoever it has an agreement with, the hubs before these, and itself; a hub is shown
+    whoever is reached through it.
+    """
     access.require(principal, access.Action.READ_ROAMING)
+    now = deployment.clock.now()
     with deployment.store.read() as tx:
-        known = tx.contracts.parties()
-    return [p for p in known if after is None or (p.role.value, p.party_id) > after][:limit]
+        viewer = access.viewer(tx, principal)
+        return tx.lists.parties(viewer, now, after=after, limit=limit)
 
 
 def accounts(deployment: Deployment, principal: Principal) -> list[Account]:

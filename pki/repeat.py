@@ -1,68 +1,129 @@
-"""Requests that may be sent twice: the answer to a key is kept for a day and given again."""
+"""
+Requests that may be sent twice: the answer to a key is kept for a day and given again.
+
+The work and its answer are one transaction, so that whatever happens in between, the work is done
+once: who is killed leaves both or neither, and whoever comes with the same key meanwhile waits.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pki.errors import BadInput, PolicyViolation
 from pki.model import Principal, Remembered
-from pki.ports import Deployment
+from pki.ports import Deployment, Store, Transaction
 
 KEPT: Final = dt.timedelta(days=1)
 _KEY: Final = re.compile(r"[!-~]{1,64}")
 _BATCH: Final = 1000
 
+Work = Callable[[Deployment], tuple[int, str]]
+"""What is done once, all of it through the deployment given; returns status and JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """The answer; `again`: it is the one of an earlier request."""
+
+    status: int
+    answer: str
+    again: bool
+
+
+@dataclass(slots=True)
+class _Joined:
+    """The store as verbs see it whose transactions are all part of one."""
+
+    store: Store
+    tx: Transaction
+    failure: BaseException | None = None
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """Read within the one transaction, its own changes included."""
+        yield self.tx
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Write within the one transaction; a block that fails fails all of it."""
+        try:
+            yield self.tx
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    def ping(self) -> None:
+        """Do as the store does."""
+        self.store.ping()
+
 
 def digest(method: str, path: str, body: bytes) -> bytes:
-    """Return what a request is recognised by."""
+    """Return what a request is recognised by; `path` with its query."""
     return hashlib.sha256(b"\0".join((method.encode(), path.encode(), body))).digest()
 
 
-def recall(
-    deployment: Deployment, principal: Principal, key: str, request: bytes
-) -> Remembered | None:
+def once(
+    deployment: Deployment, principal: Principal, key: str, request: bytes, work: Work
+) -> Told:
     """
-    Return the answer that this request of the caller got before, or None.
+    Do the work of a request and keep its answer, or return the answer that it got before.
+
+    What the work raises is raised, and leaves the key free.
 
     Raises:
         BadInput: `invalid_idempotency_key`.
         PolicyViolation: `idempotency_key_reused`: the key belongs to another request.
+        Unavailable: `store_busy`, also where the same request takes too long elsewhere.
     """
     if not _KEY.fullmatch(key):
         raise BadInput(
             "invalid_idempotency_key", "An Idempotency-Key has 1 to 64 printable characters."
         )
-    with deployment.store.read() as tx:
-        found = tx.roaming.remembered(principal.name, key)
-    if found is None or found.created_at + KEPT < deployment.clock.now():
+    claim = Remembered(
+        client=principal.name,
+        key=key,
+        request=request,
+        status=0,
+        answer="",
+        created_at=deployment.clock.now(),
+    )
+    with deployment.store.write() as tx:
+        before = _claimed(tx, claim)
+        if before is not None:
+            return _again(before, request)
+        joined = _Joined(deployment.store, tx)
+        status, answer = work(replace(deployment, store=joined))
+        if joined.failure is not None:
+            raise joined.failure
+        tx.roaming.answer(replace(claim, status=status, answer=answer))
+    return Told(status=status, answer=answer, again=False)
+
+
+def _claimed(tx: Transaction, claim: Remembered) -> Remembered | None:
+    """Take a key, waiting for whoever is at work under it; return what stands there already."""
+    if tx.roaming.remember(claim):
         return None
-    if found.request != request:
+    held = tx.roaming.remembered(claim.client, claim.key)
+    if held is not None and held.created_at + KEPT >= claim.created_at:
+        return held
+    tx.roaming.forget_key(claim.client, claim.key)
+    return None if tx.roaming.remember(claim) else tx.roaming.remembered(claim.client, claim.key)
+
+
+def _again(before: Remembered, request: bytes) -> Told:
+    if before.request != request:
         raise PolicyViolation(
             "idempotency_key_reused",
             "This Idempotency-Key was sent with another request before.",
             hint="Make a new key for every request; repeat a request with its own.",
         )
-    return found
-
-
-def keep(
-    deployment: Deployment, principal: Principal, key: str, request: bytes, told: tuple[int, str]
-) -> None:
-    """Keep an answer (status and JSON); the first one to a key stays."""
-    status, answer = told
-    remembered = Remembered(
-        client=principal.name,
-        key=key,
-        request=request,
-        status=status,
-        answer=answer,
-        created_at=deployment.clock.now(),
-    )
-    with deployment.store.write() as tx:
-        tx.roaming.remember(remembered)
+    return Told(status=before.status, answer=before.answer, again=True)
 
 
 def prune(deployment: Deployment) -> int:

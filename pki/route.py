@@ -8,6 +8,7 @@ a given time. Where no range says otherwise, the first five characters name the 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -184,11 +185,24 @@ def _record(tx: Transaction, principal: Principal, found: NumberRange, now: dt.d
     )
 
 
-def ranges(deployment: Deployment, principal: Principal) -> list[NumberRange]:
-    """Return every range, by kind, prefix and begin."""
+def search(
+    deployment: Deployment,
+    principal: Principal,
+    *,
+    after: tuple[RangeKind, str, dt.datetime] | None = None,
+    limit: int = 100,
+) -> list[NumberRange]:
+    """Return a page of ranges of the companies that concern the caller, by kind, prefix, begin."""
     access.require(principal, access.Action.READ_ROAMING)
+    now = deployment.clock.now()
     with deployment.store.read() as tx:
-        return tx.roaming.ranges()
+        viewer = access.viewer(tx, principal)
+        return tx.lists.ranges(viewer, now, after=after, limit=limit)
+
+
+def place(page: Sequence[NumberRange]) -> tuple[RangeKind, str, dt.datetime] | None:
+    """Return where the page behind this one begins; None for an empty one."""
+    return (page[-1].kind, page[-1].prefix, page[-1].valid_from) if page else None
 
 
 def settle(deployment: Deployment) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,16 +10,18 @@ from flask import Blueprint, Response, request
 
 from pki import agreements, route, sessions
 from pki import render_roaming as told
-from pki.clock import parse_time
+from pki.agreements import files
+from pki.clock import format_time, parse_time
 from pki.errors import BadInput
 from pki.model import Principal, RangeKind
 from pki.ports import Deployment
 from web import auth
 from web.answers import json_answer
-from web.parsing import Fields, one_of, page_size, query
+from web.parsing import Fields, csv_text, one_of, page_size, query
 from web.repeated import PAGE, Json, once, page_of
 from web.terms import AGREEMENT, VERSION, terms_of
 
+_DRY: Final = frozenset(("dryRun",))
 RANGE: Final = frozenset(("kind", "prefix", "party", "validFrom", "validUntil"))
 
 
@@ -29,18 +32,25 @@ class AgreementsApi:
     deployment: Deployment
 
     def list_ranges(self) -> Response:
-        """Return every range."""
-        found = route.ranges(self.deployment, auth.principal(self.deployment))
-        return json_answer({"ranges": [told.range_json(each) for each in found]})
+        """Return a page of ranges that concern the caller, by kind, prefix and begin."""
+        principal = auth.principal(self.deployment)
+        fields = query(request, PAGE)
+        limit, after = page_size(fields), fields.text("after")
+        behind = _place(after) if after is not None else None
+        found = route.search(self.deployment, principal, after=behind, limit=limit)
+        page = [told.range_json(each) for each in found]
+        last = found[-1] if len(found) == limit else None
+        more = f"{last.kind.value}:{last.prefix}:{format_time(last.valid_from)}" if last else None
+        return page_of("ranges", page, more)
 
     def add_range(self) -> Response:
         """Say whose identifiers begin so from some time on."""
 
-        def work(principal: Principal, body: Json) -> tuple[int, Json]:
+        def work(through: Deployment, principal: Principal, body: Json) -> tuple[int, Json]:
             fields = Fields.of(body, RANGE)
             begin, end = fields.text("validFrom"), fields.text("validUntil")
             found = route.add(
-                self.deployment,
+                through,
                 principal,
                 one_of("kind", fields.needed("kind"), RangeKind, tuple(RangeKind)),
                 fields.needed("prefix"),
@@ -66,17 +76,30 @@ class AgreementsApi:
     def add_agreement(self) -> Response:
         """Write an agreement."""
 
-        def work(principal: Principal, body: Json) -> tuple[int, Json]:
+        def work(through: Deployment, principal: Principal, body: Json) -> tuple[int, Json]:
             fields = Fields.of(body, AGREEMENT | {"agreementId"})
             made = agreements.add(
-                self.deployment,
+                through,
                 principal,
-                terms_of(fields, self.deployment.clock.now()),
+                terms_of(fields, through.clock.now()),
                 agreement_id=fields.text("agreementId"),
             )
             return 201, told.agreement_json(made)
 
         return once(self.deployment, work)
+
+    def import_agreements(self) -> Response:
+        """Write the agreements of a CSV file, all of them or none; with `dryRun`, only check it."""
+        dry = query(request, _DRY).text("dryRun") or "false"
+        if dry not in ("true", "false"):
+            raise BadInput("invalid_value", "dryRun is true or false.", data={"field": "dryRun"})
+
+        def work(through: Deployment, principal: Principal, body: Json) -> tuple[int, Json]:
+            made = files.import_csv(through, principal, body["csv"], dry_run=dry == "true")
+            written = [told.agreement_json(agreement) for agreement in made]
+            return 200, {"dryRun": dry == "true", "agreements": written}
+
+        return once(self.deployment, work, lambda request: {"csv": csv_text(request)})
 
     def find_agreement(self, agreement: str) -> Response:
         """Return every version of an agreement, oldest first."""
@@ -86,15 +109,15 @@ class AgreementsApi:
     def change_agreement(self, agreement: str) -> Response:
         """Write a new version in place of the version named; terms that are absent are gone."""
 
-        def work(principal: Principal, body: Json) -> tuple[int, Json]:
+        def work(through: Deployment, principal: Principal, body: Json) -> tuple[int, Json]:
             fields = Fields.of(body, AGREEMENT | {VERSION})
             version = fields.values.get(VERSION)
             if type(version) is not int:
                 raise BadInput(
                     "field_missing", "`version` names the version that is to be replaced."
                 )
-            terms = terms_of(fields, self.deployment.clock.now())
-            found = agreements.change(self.deployment, principal, agreement, version, terms)
+            terms = terms_of(fields, through.clock.now())
+            found = agreements.change(through, principal, agreement, version, terms)
             return 200, told.agreement_json(found)
 
         return once(self.deployment, work)
@@ -102,9 +125,9 @@ class AgreementsApi:
     def withdraw_agreement(self, agreement: str) -> Response:
         """End an agreement now."""
 
-        def work(principal: Principal, body: Json) -> tuple[int, Json]:
+        def work(through: Deployment, principal: Principal, body: Json) -> tuple[int, Json]:
             Fields.of(body, ())
-            found = agreements.withdraw(self.deployment, principal, agreement)
+            found = agreements.withdraw(through, principal, agreement)
             return 200, told.agreement_json(found)
 
         return once(self.deployment, work)
@@ -119,6 +142,13 @@ class AgreementsApi:
         return page_of("sessions", page, found[-1].session_id if len(found) == limit else None)
 
 
+def _place(after: str) -> tuple[RangeKind, str, dt.datetime]:
+    """Read the `next` of a page of ranges. Raises BadInput (`invalid_value`, `invalid_time`)."""
+    kind, _, rest = after.partition(":")
+    prefix, _, begin = rest.partition(":")
+    return one_of("after", kind, RangeKind, tuple(RangeKind)), prefix, parse_time(begin)
+
+
 def blueprint(deployment: Deployment) -> Blueprint:
     """Return the routes."""
     routes = Blueprint("agreements", __name__)
@@ -128,6 +158,7 @@ def blueprint(deployment: Deployment) -> Blueprint:
         ("POST", "/v1/ranges", api.add_range),
         ("GET", "/v1/agreements", api.list_agreements),
         ("POST", "/v1/agreements", api.add_agreement),
+        ("POST", "/v1/agreements/import", api.import_agreements),
         ("GET", "/v1/agreements/<agreement>", api.find_agreement),
         ("PATCH", "/v1/agreements/<agreement>", api.change_agreement),
         ("POST", "/v1/agreements/<agreement>/withdraw", api.withdraw_agreement),

@@ -13,6 +13,7 @@ from web import (
     ocpp_install,
     ocpp_sessions,
     ocpp_status,
+    openapi_agreements,
     openapi_est,
     openapi_oauth,
     openapi_ocpi,
@@ -295,13 +296,15 @@ def document(public_url: str) -> Schema:
             **openapi_pools.paths(),
             **openapi_ocpi.paths(),
             **openapi_roaming.paths(),
+            **openapi_agreements.paths(),
         },
         "components": {
             "schemas": components()
             | openapi_oauth.components()
             | openapi_pools.components()
             | openapi_ocpi.components()
-            | openapi_roaming.components(),
+            | openapi_roaming.components()
+            | openapi_agreements.components(),
             "securitySchemes": _SECURITY,
         },
     }

@@ -23,6 +23,9 @@ MAX_BODY: Final = 256 * 1024
 MAX_OCPP_BODY: Final = 64 * 1024
 """Octets; four times what the longest AuthorizeRequest of OCPP 2.1 needs."""
 
+MAX_FILE: Final = 2 * 1024 * 1024
+"""Octets of a CSV file; ten thousand agreements have half of it."""
+
 MAX_DISCARDED: Final = 32 * 1024 * 1024
 """Octets that are read and thrown away so that an answer can be heard."""
 
@@ -58,6 +61,28 @@ def json_object(request: Request, limit: int = MAX_BODY) -> dict[str, object]:
     _require_json(request.mimetype, request.headers.get("Content-Encoding"))
     request.max_content_length = limit + 1
     return _object(request.get_data(cache=False), limit)
+
+
+def csv_text(request: Request) -> str:
+    """
+    Return the body of a request, a CSV file of at most MAX_FILE octets in UTF-8.
+
+    Raises:
+        UnsupportedMediaType: the body is not declared as plain `text/csv`.
+        RequestEntityTooLarge: as `json_object`.
+        BadInput: `invalid_csv`.
+    """
+    encoding = request.headers.get("Content-Encoding", "identity").lower()
+    if request.mimetype != "text/csv" or encoding != "identity":
+        raise UnsupportedMediaType
+    request.max_content_length = MAX_FILE + 1
+    body = request.get_data(cache=False)
+    if len(body) > MAX_FILE:
+        raise RequestEntityTooLarge
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise BadInput("invalid_csv", "The file is not UTF-8.") from error
 
 
 def json_of(headers: Mapping[str, str], body: bytes, limit: int) -> dict[str, object]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
-from flask import Response, request
+from flask import Request, Response, request
 
 from pki import repeat
 from pki.model import Principal
@@ -19,28 +19,30 @@ IDEMPOTENCY: Final = "Idempotency-Key"
 PAGE: Final = frozenset(("after", "limit"))
 
 Json = dict[str, Any]
-Handler = Callable[[Principal, Json], tuple[int, Json]]
-"""Caller and body to status and answer."""
+Handler = Callable[[Deployment, Principal, Json], tuple[int, Json]]
+"""Deployment to work through, caller and body to status and answer."""
 
 
-def once(deployment: Deployment, work: Handler) -> Response:
-    """Do the work of a request; of one with an idempotency key, once."""
+def once(
+    deployment: Deployment, work: Handler, read: Callable[[Request], Json] = json_object
+) -> Response:
+    """Do the work of a request, whose body `read` reads; of one with an idempotency key, once."""
     principal = auth.principal(deployment)
-    body = json_object(request)
+    body = read(request)
     key = request.headers.get(IDEMPOTENCY)
     if key is None:
-        status, answer = work(principal, body)
+        status, answer = work(deployment, principal, body)
         return json_answer(answer, status)
     text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
-    digest = repeat.digest(request.method, request.path, text)
-    before = repeat.recall(deployment, principal, key, digest)
-    if before is not None:
-        kept = orjson.loads(before.answer)
-        return json_answer(kept, before.status, headers={"Idempotency-Replayed": "true"})
-    status, answer = work(principal, body)
-    made = (status, orjson.dumps(answer).decode())
-    repeat.keep(deployment, principal, key, digest, made)
-    return json_answer(answer, status)
+    digest = repeat.digest(request.method, request.full_path, text)
+
+    def joined(through: Deployment) -> tuple[int, str]:
+        status, answer = work(through, principal, body)
+        return status, orjson.dumps(answer).decode()
+
+    told = repeat.once(deployment, principal, key, digest, joined)
+    headers = {"Idempotency-Replayed": "true"} if told.again else {}
+    return json_answer(orjson.loads(told.answer), told.status, headers=headers)
 
 
 def page_of(name: str, items: list[Json], after: str | None) -> Response:

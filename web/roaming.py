@@ -11,7 +11,7 @@ from pki import contracts, credentials, parties, render
 from pki import render_roaming as told
 from pki.clock import parse_time
 from pki.contracts import KEEP, ContractChange
-from pki.ids import Edition, ProviderId
+from pki.ids import Edition
 from pki.model import (
     ContractState,
     CredentialKind,
@@ -64,11 +64,11 @@ class RoamingApi:
     def add_contract(self) -> Response:
         """Register a contract."""
 
-        def work(principal: Principal, body: Json) -> tuple[int, Json]:
+        def work(through: Deployment, principal: Principal, body: Json) -> tuple[int, Json]:
             fields = Fields.of(body, CONTRACT)
             state = fields.choice("state", ContractState, tuple(ContractState))
             contract = contracts.add(
-                self.deployment,
+                through,
                 principal,
                 fields.needed("emaid"),
                 edition=fields.choice("edition", Edition, tuple(Edition)) or Edition.ISO2,
@@ -88,9 +88,9 @@ class RoamingApi:
     def change_contract(self, emaid: str) -> Response:
         """Change state, validity or whitelist rule of a contract."""
 
-        def work(principal: Principal, body: Json) -> tuple[int, Json]:
+        def work(through: Deployment, principal: Principal, body: Json) -> tuple[int, Json]:
             wanted = _change(Fields.of(body, CONTRACT_CHANGE), with_state=True)
-            found = contracts.change(self.deployment, principal, emaid, wanted, edition=_edition())
+            found = contracts.change(through, principal, emaid, wanted, edition=_edition())
             return 200, render.contract_json(found)
 
         return once(self.deployment, work)
@@ -98,15 +98,26 @@ class RoamingApi:
     # --- credentials -----------------------------------------------------------------------------
 
     def list_credentials(self, emaid: str) -> Response:
-        """Return the credentials of a contract: a hundred at most."""
+        """Return a page of the credentials of a contract, by kind and uid."""
         principal = auth.principal(self.deployment)
-        found = credentials.of_contract(self.deployment, principal, emaid, _edition())
-        return json_answer({"credentials": [told.credential_json(each) for each in found]})
+        fields = query(request, PAGE | _EDITION)
+        limit, after = page_size(fields), fields.text("after")
+        kind, _, uid = (after or "").partition(":")
+        found = credentials.of_contract(
+            self.deployment,
+            principal,
+            emaid,
+            _edition_of(fields),
+            after=(kind, uid) if after is not None else None,
+            limit=limit,
+        )
+        last = f"{found[-1].kind.value}:{found[-1].uid}" if len(found) == limit else None
+        return page_of("credentials", [told.credential_json(each) for each in found], last)
 
     def add_credential(self, emaid: str) -> Response:
         """Give a contract one more credential."""
 
-        def work(principal: Principal, body: Json) -> tuple[int, Json]:
+        def work(through: Deployment, principal: Principal, body: Json) -> tuple[int, Json]:
             fields = Fields.of(body, CREDENTIAL)
             wanted = credentials.Wanted(
                 kind=one_of("kind", fields.needed("kind"), CredentialKind, tuple(CredentialKind)),
@@ -117,7 +128,7 @@ class RoamingApi:
                 group_id=fields.text("groupId", longest=36),
                 language=fields.text("language", longest=2),
             )
-            made = credentials.add(self.deployment, principal, emaid, wanted, edition=_edition())
+            made = credentials.add(through, principal, emaid, wanted, edition=_edition())
             return 201, told.credential_json(made)
 
         return once(self.deployment, work)
@@ -125,12 +136,12 @@ class RoamingApi:
     def change_credential(self, emaid: str, kind: str, uid: str) -> Response:
         """Block or unblock a credential."""
 
-        def work(principal: Principal, body: Json) -> tuple[int, Json]:
+        def work(through: Deployment, principal: Principal, body: Json) -> tuple[int, Json]:
             fields = Fields.of(body, frozenset(("state",)))
             wanted = fields.needed("state")
             state = one_of("state", wanted, CredentialState, tuple(CredentialState))
             found = credentials.set_state(
-                self.deployment,
+                through,
                 principal,
                 emaid,
                 one_of("kind", kind, CredentialKind, tuple(CredentialKind)),
@@ -156,36 +167,30 @@ class RoamingApi:
     def add_emsp(self) -> Response:
         """Open an eMSP account."""
 
-        def work(principal: Principal, body: Json) -> tuple[int, Json]:
+        def work(through: Deployment, principal: Principal, body: Json) -> tuple[int, Json]:
             fields = Fields.of(body, EMSP)
             provider = fields.needed("providerId")
-            parties.add_emsp(self.deployment, principal, provider, fields.text("name"))
-            return 201, self._emsp(principal, provider)
+            parties.add_emsp(through, principal, provider, fields.text("name"))
+            return 201, _emsp(through, principal, provider)
 
         return once(self.deployment, work)
 
     def change_emsp(self, provider: str) -> Response:
         """Say how an eMSP is called in roaming and asked in real time; absent is taken away."""
 
-        def work(principal: Principal, body: Json) -> tuple[int, Json]:
+        def work(through: Deployment, principal: Principal, body: Json) -> tuple[int, Json]:
             fields = Fields.of(body, EMSP_CHANGE)
             parties.set_emsp(
-                self.deployment,
+                through,
                 principal,
                 provider,
                 party_id=fields.text("partyId"),
                 realtime_url=fields.text("realtimeUrl", longest=_LONGEST_URL),
                 whitelist=fields.choice("whitelist", Whitelist, tuple(Whitelist)),
             )
-            return 200, self._emsp(principal, provider)
+            return 200, _emsp(through, principal, provider)
 
         return once(self.deployment, work)
-
-    def _emsp(self, principal: Principal, provider: str) -> Json:
-        wanted = ProviderId.parse(provider)
-        page = parties.emsps(self.deployment, principal, limit=10**6)
-        account, emsp = next(each for each in page if each[0].provider_id == wanted)
-        return told.emsp_json(account, emsp)
 
     def list_parties(self) -> Response:
         """Return a page of registered companies, by role and identifier."""
@@ -205,11 +210,11 @@ class RoamingApi:
     def add_party(self) -> Response:
         """Register a company."""
 
-        def work(principal: Principal, body: Json) -> tuple[int, Json]:
+        def work(through: Deployment, principal: Principal, body: Json) -> tuple[int, Json]:
             fields = Fields.of(body, PARTY)
             role = one_of("role", fields.needed("role"), Role, COMPANIES)
             party = parties.add_party(
-                self.deployment, principal, role, fields.needed("partyId"), fields.needed("name")
+                through, principal, role, fields.needed("partyId"), fields.needed("name")
             )
             return 201, render.party_json(party)
 
@@ -218,10 +223,10 @@ class RoamingApi:
     def change_party(self, role: str, party: str) -> Response:
         """Say through which hub a party is reached; without `hub`, directly."""
 
-        def work(principal: Principal, body: Json) -> tuple[int, Json]:
+        def work(through: Deployment, principal: Principal, body: Json) -> tuple[int, Json]:
             fields = Fields.of(body, frozenset(("hub",)))
             found = parties.set_hub(
-                self.deployment,
+                through,
                 principal,
                 one_of("role", role, Role, (*COMPANIES, Role.EMSP)),
                 party,
@@ -232,12 +237,20 @@ class RoamingApi:
         return once(self.deployment, work)
 
 
+def _emsp(deployment: Deployment, principal: Principal, provider: str) -> Json:
+    return told.emsp_json(*parties.emsp(deployment, principal, provider))
+
+
 COMPANIES: Final = (Role.CPO, Role.OEM, Role.CPS, Role.HUB)
 """eMSPs come with their account."""
 
 
 def _edition() -> Edition | None:
-    return query(request, _EDITION).choice("edition", Edition, tuple(Edition))
+    return _edition_of(query(request, _EDITION))
+
+
+def _edition_of(fields: Fields) -> Edition | None:
+    return fields.choice("edition", Edition, tuple(Edition))
 
 
 def _change(fields: Fields, *, with_state: bool) -> ContractChange:

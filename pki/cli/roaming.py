@@ -9,6 +9,7 @@ import click
 
 from pki import agreements, credentials, route, sessions
 from pki import render_roaming as render
+from pki.agreements import files
 from pki.cli.output import (
     HomeOption,
     emit,
@@ -28,12 +29,15 @@ from pki.model import (
     Credential,
     CredentialKind,
     CredentialState,
+    NumberRange,
     RangeKind,
     Terms,
     Whitelist,
 )
+from pki.ports import Deployment
 
 _KINDS: Final = [kind.value for kind in CredentialKind]
+_PAGE: Final = 500
 _MAX_FILE: Final = 8 * 1024 * 1024
 _edition = click.option("--edition", type=click.Choice(["2", "20"]), help="Default: 2, then 20.")
 
@@ -158,7 +162,7 @@ def agreement_import(home: HomeOption, *, file: Path, yes: bool, as_json: bool) 
     except UnicodeDecodeError as error:
         raise BadInput("invalid_csv", f"{file} is not UTF-8.") from error
     with installation(home) as services:
-        made = agreements.import_csv(services.deployment, operator(), text, dry_run=not yes)
+        made = files.import_csv(services.deployment, operator(), text, dry_run=not yes)
     body = {"dryRun": not yes, "agreements": [render.agreement_json(each) for each in made]}
     emit(body, as_json=as_json, table=lambda: facts((("written", len(made)),)))
     if not yes and not as_json:
@@ -311,13 +315,20 @@ def range_add(  # noqa: PLR0913 - one parameter per option
 def range_list(home: HomeOption, *, as_json: bool) -> None:
     """List every range, past and to come."""
     with installation(home) as services:
-        found = route.ranges(services.deployment, operator())
+        found = _ranges(services.deployment)
     rows = [(r.kind.value, r.prefix, r.party_id, r.valid_from, r.valid_until) for r in found]
     emit(
         [render.range_json(each) for each in found],
         as_json=as_json,
         table=lambda: listing(("kind", "prefix", "party", "from", "until"), rows),
     )
+
+
+def _ranges(deployment: Deployment) -> list[NumberRange]:
+    found: list[NumberRange] = []
+    while page := route.search(deployment, operator(), after=route.place(found), limit=_PAGE):
+        found += page
+    return found
 
 
 @click.group("session")

@@ -107,6 +107,7 @@ from pki.model.roaming import (
     Session,
     SessionProtocol,
     Terms,
+    Viewer,
     Whitelist,
 )
 from pki.model.status import (
@@ -228,6 +229,7 @@ __all__ = [
     "TrustAnchor",
     "TrustList",
     "Verdict",
+    "Viewer",
     "Webhook",
     "Whitelist",
 ]

@@ -189,6 +189,19 @@ class Emsp:
     sealed_token: bytes | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """
+    Who looks at a list, where it does not show everything.
+
+    Attributes:
+        names: every identifier that agreements may call the company by.
+    """
+
+    role: Role
+    names: tuple[str, ...]
+
+
 class SessionProtocol(StrEnum):
     """How a session came to be known."""
 

@@ -34,7 +34,7 @@ from pki.ports.aggregates import (
 )
 from pki.ports.partners import PageMarks, PartnerObjects, Partners, Vault
 from pki.ports.provisioning import Outbox, Pools
-from pki.ports.roaming import AskEmsp, Credentials, RoamingStore, Sessions
+from pki.ports.roaming import AskEmsp, Credentials, RoamingLists, RoamingStore, Sessions
 from pki.ports.spoken import (
     TokenKeys,
     Webhooks,
@@ -88,6 +88,9 @@ class Transaction(Protocol):
     def page_marks(self) -> PageMarks: ...
     @property
     def roaming(self) -> RoamingStore: ...
+
+    @property
+    def lists(self) -> RoamingLists: ...
     @property
     def credentials(self) -> Credentials: ...
     @property
@@ -205,6 +208,7 @@ __all__ = [
     "PartnerObjects",
     "Partners",
     "Pools",
+    "RoamingLists",
     "RoamingStore",
     "Sessions",
     "Signer",

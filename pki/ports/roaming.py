@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import Protocol
 
+from pki.ids import ProviderId
 from pki.model import (
+    Account,
     Agreement,
     Credential,
     CredentialKind,
@@ -13,9 +15,12 @@ from pki.model import (
     EmspAnswer,
     EmspQuestion,
     NumberRange,
+    Party,
+    RangeKind,
     Remembered,
     Session,
     SessionProtocol,
+    Viewer,
 )
 
 
@@ -53,15 +58,57 @@ class RoamingStore(Protocol):
     def put_emsp(self, emsp: Emsp) -> None:
         """Keep how an eMSP is asked, in place of what was."""
 
+    def emsp(self, provider_id: ProviderId) -> Emsp | None: ...
+
     def emsps(self) -> list[Emsp]: ...
 
     def remember(self, answer: Remembered) -> bool:
-        """Keep the answer to a request under its idempotency key; False where one is kept."""
+        """Keep the answer to a request under its key; False where one is kept, waiting for it."""
 
     def remembered(self, client: str, key: str) -> Remembered | None: ...
 
+    def answer(self, answer: Remembered) -> None:
+        """Write status and answer under a key that was taken in this transaction."""
+
+    def forget_key(self, client: str, key: str) -> None:
+        """Free a key."""
+
     def forget(self, before: dt.datetime, limit: int) -> int:
         """Forget at most `limit` answers older than `before`; return how many."""
+
+
+class RoamingLists(Protocol):
+    """Pages of what concerns whoever looks; a viewer None sees everything."""
+
+    def emsps(
+        self, owners: tuple[str, ...] | None, *, after: str | None = None, limit: int = 100
+    ) -> list[tuple[Account, Emsp]]:
+        """Return a page of accounts and how they are asked, by provider id."""
+
+    def parties(
+        self,
+        viewer: Viewer | None,
+        now: dt.datetime,
+        *,
+        after: tuple[str, str] | None = None,
+        limit: int = 100,
+    ) -> list[Party]:
+        """Return a page of companies, by role and identifier."""
+
+    def ranges(
+        self,
+        viewer: Viewer | None,
+        now: dt.datetime,
+        *,
+        after: tuple[RangeKind, str, dt.datetime] | None = None,
+        limit: int = 100,
+    ) -> list[NumberRange]:
+        """Return a page of ranges of the companies that are shown, by kind, prefix and begin."""
+
+    def agreements(
+        self, viewer: Viewer | None, *, after: str | None = None, limit: int = 100
+    ) -> list[Agreement]:
+        """Return a page of the newest versions that name whoever looks, by id."""
 
 
 class Credentials(Protocol):
@@ -80,8 +127,10 @@ class Credentials(Protocol):
     def named(self, kind: CredentialKind, uid: str) -> list[Credential]:
         """Return what every eMSP calls so, by eMSP; at most ten."""
 
-    def of_contract(self, contract_id: str) -> list[Credential]:
-        """Return the credentials of a contract kept here, by kind and uid."""
+    def of_contract(
+        self, contract_id: str, *, after: tuple[str, str] | None = None, limit: int | None = None
+    ) -> list[Credential]:
+        """Return a page of the credentials of a contract kept here, by kind and uid."""
 
     def search(
         self,
@@ -172,4 +221,4 @@ class AskEmsp(Protocol):
         """
 
 
-__all__ = ["AskEmsp", "Credentials", "RoamingStore", "Sessions"]
+__all__ = ["AskEmsp", "Credentials", "RoamingLists", "RoamingStore", "Sessions"]

@@ -105,10 +105,15 @@ class CredentialRows:
         rows = self._session.rows(_NAMED, {"kind": kind, "uid": uid})
         return [_credential(row) for row in rows]
 
-    def of_contract(self, contract_id: str) -> list[Credential]:
-        """Return the credentials of a contract kept here, by kind and uid."""
-        rows = self._session.rows(_OF_CONTRACT, {"contract_id": contract_id})
-        return [_credential(row) for row in rows]
+    def of_contract(
+        self, contract_id: str, *, after: tuple[str, str] | None = None, limit: int | None = None
+    ) -> list[Credential]:
+        """Return a page of the credentials of a contract kept here, by kind and uid."""
+        page = _OF_CONTRACT.limit(limit)
+        if after is not None:
+            here = tuple_(*(literal(text, Line) for text in after))
+            page = page.where(tuple_(credentials.c.kind, credentials.c.uid) > here)
+        return [_credential(row) for row in self._session.rows(page, {"contract_id": contract_id})]
 
     def search(
         self,

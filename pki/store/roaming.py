@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Row, bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from pki.errors import Conflict
 from pki.ids import ProviderId
 from pki.model import (
     Agreement,
-    AgreementState,
     ChangeKind,
-    CredentialKind,
     Emsp,
     NumberRange,
-    RangeKind,
     Remembered,
-    Role,
-    Terms,
-    Whitelist,
 )
+from pki.store.roaming_values import terms_text, to_agreement, to_emsp, to_range
 from pki.store.schema_roaming import agreements, emsps, idempotency_keys, number_ranges
 from pki.store.session import Insert, Session, Upsert
 from pki.store.status import StatusRows
@@ -70,6 +64,7 @@ _AGREEMENTS: Final = (
 )
 _PUT_EMSP: Final = Upsert.of(emsps, _replace_emsp)
 _EMSPS: Final = select(emsps).order_by(emsps.c.provider_id)
+_EMSP: Final = select(emsps).where(emsps.c.provider_id == bindparam("provider_id"))
 _REMEMBER: Final = Upsert.new(idempotency_keys)
 _REMEMBERED: Final = select(idempotency_keys).where(
     idempotency_keys.c.client == bindparam("client"), idempotency_keys.c.key == bindparam("key")
@@ -78,6 +73,14 @@ _OLD: Final = (
     select(idempotency_keys.c.client, idempotency_keys.c.key)
     .where(idempotency_keys.c.created_at < bindparam("before"))
     .limit(bindparam("most"))
+)
+_ANSWER: Final = (
+    update(idempotency_keys)
+    .where(
+        idempotency_keys.c.client == bindparam("the_client"),
+        idempotency_keys.c.key == bindparam("the_key"),
+    )
+    .values(status=bindparam("told"), answer=bindparam("text"))
 )
 _FORGET: Final = delete(idempotency_keys).where(
     idempotency_keys.c.client == bindparam("the_client"),
@@ -121,7 +124,7 @@ class RoamingRows:
 
     def ranges(self) -> list[NumberRange]:
         """Return every range, by kind, prefix and begin."""
-        return [_range(row) for row in self._session.rows(_RANGES)]
+        return [to_range(row) for row in self._session.rows(_RANGES)]
 
     def add_agreement(self, agreement: Agreement) -> None:
         """Store a version. Raises Conflict (`agreement_changed`)."""
@@ -134,7 +137,7 @@ class RoamingRows:
             "emsp": terms.emsp,
             "valid_from": terms.valid_from,
             "valid_until": terms.valid_until,
-            "terms": _terms_text(terms),
+            "terms": terms_text(terms),
             "created_at": agreement.created_at,
             "created_by": agreement.created_by,
         }
@@ -154,12 +157,12 @@ class RoamingRows:
 
     def agreements(self) -> list[Agreement]:
         """Return the newest version of every agreement, by id."""
-        return [_agreement(row) for row in self._session.rows(_AGREEMENTS)]
+        return [to_agreement(row) for row in self._session.rows(_AGREEMENTS)]
 
     def agreement_versions(self, agreement_id: str) -> list[Agreement]:
         """Return every version of one agreement, oldest first."""
         rows = self._session.rows(_VERSIONS, {"agreement_id": agreement_id})
-        return [_agreement(row) for row in rows]
+        return [to_agreement(row) for row in rows]
 
     def put_emsp(self, emsp: Emsp) -> None:
         """Keep how an eMSP is asked, in place of what was."""
@@ -172,12 +175,17 @@ class RoamingRows:
         }
         self._session.put(_PUT_EMSP, row)
 
+    def emsp(self, provider_id: ProviderId) -> Emsp | None:
+        """Return how an eMSP is asked, or None where nothing was set."""
+        row = self._session.first(_EMSP, {"provider_id": provider_id.value})
+        return to_emsp(row) if row else None
+
     def emsps(self) -> list[Emsp]:
         """Return how every eMSP is asked for which something was set, by provider id."""
-        return [_emsp(row) for row in self._session.rows(_EMSPS)]
+        return [to_emsp(row) for row in self._session.rows(_EMSPS)]
 
     def remember(self, answer: Remembered) -> bool:
-        """Keep the answer to a request under its idempotency key; False where one is kept."""
+        """Keep the answer to a request under its key; False where one is kept, waiting for it."""
         row = {
             "client": answer.client,
             "key": answer.key,
@@ -202,66 +210,23 @@ class RoamingRows:
             created_at=row.created_at,
         )
 
+    def answer(self, answer: Remembered) -> None:
+        """Write status and answer under a key that was taken in this transaction."""
+        row = {
+            "the_client": answer.client,
+            "the_key": answer.key,
+            "told": answer.status,
+            "text": answer.answer,
+        }
+        self._session.change(_ANSWER, row)
+
+    def forget_key(self, client: str, key: str) -> None:
+        """Free a key."""
+        self._session.change(_FORGET, {"the_client": client, "the_key": key})
+
     def forget(self, before: dt.datetime, limit: int) -> int:
         """Forget at most `limit` answers older than `before`; return how many."""
         rows = self._session.rows(_OLD, {"before": before, "most": limit})
         for row in rows:
             self._session.change(_FORGET, {"the_client": row.client, "the_key": row.key})
         return len(rows)
-
-
-def _range(row: Row[Any]) -> NumberRange:
-    return NumberRange(
-        kind=RangeKind(row.kind),
-        prefix=row.prefix,
-        role=Role(row.role),
-        party_id=row.party_id,
-        valid_from=row.valid_from,
-        valid_until=row.valid_until,
-        ported_from=row.ported_from,
-    )
-
-
-def _terms_text(terms: Terms) -> str:
-    told = {
-        "countries": terms.countries,
-        "operators": terms.operators,
-        "evseGroups": terms.evse_groups,
-        "kinds": terms.kinds,
-        "sessions": terms.sessions,
-        "tariff": terms.tariff,
-    }
-    return json.dumps(told, sort_keys=True, separators=(",", ":"))
-
-
-def _agreement(row: Row[Any]) -> Agreement:
-    told = json.loads(row.terms)
-    return Agreement(
-        agreement_id=row.agreement_id,
-        version=row.version,
-        state=AgreementState(row.state),
-        terms=Terms(
-            cpo=row.cpo,
-            emsp=row.emsp,
-            valid_from=row.valid_from,
-            valid_until=row.valid_until,
-            countries=tuple(told["countries"]),
-            operators=tuple(told["operators"]),
-            evse_groups=tuple(told["evseGroups"]),
-            kinds=tuple(CredentialKind(kind) for kind in told["kinds"]),
-            sessions=told["sessions"],
-            tariff=told["tariff"],
-        ),
-        created_at=row.created_at,
-        created_by=row.created_by,
-    )
-
-
-def _emsp(row: Row[Any]) -> Emsp:
-    return Emsp(
-        provider_id=ProviderId(value=row.provider_id),
-        party_id=row.party_id,
-        realtime_url=row.realtime_url,
-        whitelist=Whitelist(row.whitelist) if row.whitelist else None,
-        sealed_token=row.sealed_token,
-    )

@@ -22,6 +22,7 @@ from pki.store.partner_objects import PartnerObjectRows
 from pki.store.partners import PartnerRows
 from pki.store.pools import PoolRows
 from pki.store.roaming import RoamingRows
+from pki.store.roaming_lists import RoamingListRows
 from pki.store.schema import settings
 from pki.store.session import Insert, Session, Upsert
 from pki.store.sessions import SessionRows
@@ -56,6 +57,7 @@ class Unit:
         "intents",
         "issuers",
         "leases",
+        "lists",
         "outbox",
         "page_marks",
         "partner_objects",
@@ -89,6 +91,7 @@ class Unit:
         self.partner_objects = PartnerObjectRows(session)
         self.page_marks = PageMarkRows(session)
         self.roaming = RoamingRows(session, self.status)
+        self.lists = RoamingListRows(session)
         self.credentials = CredentialRows(session)
         self.sessions = SessionRows(session)
         self.webhooks = WebhookRows(session)

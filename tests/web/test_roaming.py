@@ -100,6 +100,55 @@ def test_a_credential_needs_a_uid_a_contract_and_a_kind_of_its_own(caller: Calle
     assert code(unknown) == (404, "credential_unknown")
 
 
+def test_credentials_of_a_contract_come_page_by_page(caller: Caller) -> None:
+    added(caller)
+    path = f"/v1/contracts/{EMAID}/credentials"
+    for uid in ("04:A1", "04:A2", "04:A3"):
+        caller.post(path, {"kind": "rfid", "uid": uid}, role="emsp")
+    seen: list[str] = []
+    after: str | None = ""
+    while after is not None:
+        query = f"?limit=2&edition=2&after={after}" if after else "?limit=2"
+        page = caller.get(path + query, role="emsp").json or {}
+        seen += [credential["uid"] for credential in page["credentials"]]
+        after = page["next"]
+    assert seen == [EMAID, "04:A1", "04:A2", "04:A3"]
+
+
+def test_a_company_is_shown_no_company_that_is_none_of_its_business(caller: Caller) -> None:
+    def shown(role: str) -> set[str]:
+        page = caller.get("/v1/parties", role=role).json or {}
+        return {party["role"] for party in page["parties"]}
+
+    assert shown("cpo") == {"cpo", "emsp"}  # by the demo agreement of all with all
+    assert shown("auditor") >= {"cpo", "emsp", "oem", "cps"}
+    caller.post("/v1/agreements/demo/withdraw", {}, role="admin")
+    assert (shown("cpo"), shown("emsp")) == ({"cpo"}, {"emsp"})
+
+
+def test_agreements_are_written_from_a_file(caller: Caller) -> None:
+    path = "/v1/agreements/import"
+    file = "id,cpo,emsp,kinds\nx1,DE*CPA,DE-MOA,emaid;rfid\nx2,*,FR-MOB,\n"
+    headers = {"Content-Type": "text/csv; charset=utf-8", "Idempotency-Key": "file-1"}
+
+    def sent(query: str = "", text: str | bytes = file, role: str = "admin") -> Any:
+        return caller.call("POST", path + query, data=text, headers=dict(headers), role=role)
+
+    assert sent("?dryRun=true").json == {"dryRun": True, "agreements": []}
+    headers["Idempotency-Key"] = "file-2"
+    written = sent().json
+    assert [a["agreementId"] for a in written["agreements"]] == ["x1", "x2"]
+    assert sent().json == written  # once, however often it is sent
+    assert code(sent(text=file + "x3,,,")) == (422, "idempotency_key_reused")
+    del headers["Idempotency-Key"]
+    assert code(sent()) == (400, "invalid_csv")  # the ids are taken
+    assert code(sent(text=b"\xff")) == (400, "invalid_csv")
+    assert code(sent("?dryRun=1")) == (400, "invalid_value")
+    assert code(sent(role="emsp")) == (403, "role_not_allowed")
+    assert code(caller.post(path, {}, role="admin"))[0] == 415
+    assert code(sent(text="x" * (2 * 1024 * 1024 + 1)))[0] == 413
+
+
 def test_a_repeated_request_gets_the_same_answer_and_another_one_none(caller: Caller) -> None:
     headers = {"Idempotency-Key": "key-1"}
     body = {"emaid": EMAID}
@@ -109,6 +158,12 @@ def test_a_repeated_request_gets_the_same_answer_and_another_one_none(caller: Ca
     assert again.headers["Idempotency-Replayed"] == "true"
     other = caller.post("/v1/contracts", {"emaid": "DEMOAC9"}, role="emsp", headers=headers)
     assert code(other) == (422, "idempotency_key_reused")
+    path = f"/v1/contracts/{EMAID}"
+    key = {"Idempotency-Key": "key-2"}
+    for query, expected in (("?edition=2", 200), ("?edition=20", 422), ("?edition=2", 200)):
+        change = {"state": "blocked"}
+        answer = caller.call("PATCH", path + query, body=change, role="emsp", headers=dict(key))
+        assert answer.status_code == expected
     bad = caller.post("/v1/contracts", body, role="emsp", headers={"Idempotency-Key": "a b"})
     assert code(bad) == (400, "invalid_idempotency_key")
     foreign = caller.post("/v1/contracts", body, role="emsp2", headers=headers)
@@ -165,7 +220,7 @@ def test_parties_hubs_emsps_and_ranges(caller: Caller) -> None:
     after: str | None = ""
     while after is not None:
         query = f"?limit=2&after={after}" if after else "?limit=2"
-        page = caller.get(f"/v1/parties{query}", role="cpo").json or {}
+        page = caller.get(f"/v1/parties{query}", role="auditor").json or {}
         seen += [party["partyId"] for party in page["parties"]]
         after = page["next"]
     assert len(seen) == len(set(seen)) >= 5
@@ -179,7 +234,14 @@ def test_parties_hubs_emsps_and_ranges(caller: Caller) -> None:
     moved = {"kind": "emaid", "prefix": "DE-MOA-C1", "party": "FRMOB"}
     made = caller.post("/v1/ranges", moved, role="admin")
     assert (made.json or {})["portedFrom"] == "DEMOA"
-    assert len((caller.get("/v1/ranges", role="emsp").json or {})["ranges"]) == 1
+    moved["prefix"] = "DE-MOA-C2"
+    caller.post("/v1/ranges", moved, role="admin")
+    page = caller.get("/v1/ranges?limit=1", role="emsp").json or {}
+    assert [r["prefix"] for r in page["ranges"]] == ["DEMOAC1"]
+    page = caller.get(f"/v1/ranges?limit=1&after={page['next']}", role="emsp").json or {}
+    assert [r["prefix"] for r in page["ranges"]] == ["DEMOAC2"]
+    assert code(caller.get("/v1/ranges?after=emaid:DE", role="emsp")) == (400, "invalid_time")
+    assert code(caller.get("/v1/ranges?after=car:DE:1", role="emsp")) == (400, "invalid_value")
     new = caller.post("/v1/emsps", {"providerId": "NL-XYZ"}, role="admin")
     assert (new.json or {})["partyId"] == "NLXYZ"
 

@@ -6,19 +6,15 @@ An agreement is never changed: each change is a new version, and the newest one 
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 import re
 import secrets
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from pki import access, audit
-from pki.clock import parse_time
 from pki.directory import Directory
-from pki.errors import BadInput, JsonValue, NotFound, PkiError
+from pki.errors import BadInput, JsonValue, NotFound
 from pki.ids import OperatorId, fold_prefix, quote
 from pki.model import (
     EVERY,
@@ -29,28 +25,14 @@ from pki.model import (
     Principal,
     Role,
     Terms,
+    Viewer,
 )
 from pki.ports import Deployment, Transaction
 
 MAX_PLACES: Final = 1000
-MAX_ROWS: Final = 10_000
 _COUNTRY: Final = re.compile(r"[A-Z]{2}", re.ASCII)
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _TARIFF: Final = re.compile(r"[ -~]{1,64}")
-COLUMNS: Final = (
-    "id",
-    "cpo",
-    "emsp",
-    "from",
-    "until",
-    "countries",
-    "operators",
-    "evseGroups",
-    "kinds",
-    "sessions",
-    "tariff",
-)
-"""Of a CSV file; lists within a cell are separated by blanks or semicolons."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,16 +126,17 @@ def add(
     access.require(principal, access.Action.KEEP_ROAMING)
     checked = checked_terms(terms)
     with deployment.store.write() as tx:
-        return _write(deployment, principal, tx, checked, agreement_id)
+        return write(deployment, principal, tx, checked, agreement_id)
 
 
-def _write(
+def write(
     deployment: Deployment,
     principal: Principal,
     tx: Transaction,
     terms: Terms,
     agreement_id: str | None,
 ) -> Agreement:
+    """Write checked terms as a new agreement; permission is the caller's. Raises as `add`."""
     if agreement_id is not None and not _ID.fullmatch(agreement_id):
         raise BadInput("invalid_agreement", f"{quote(agreement_id)} is no id of an agreement.")
     agreement = Agreement(
@@ -166,6 +149,11 @@ def _write(
     )
     _keep(tx, agreement, "agreement.add")
     return agreement
+
+
+def is_free(tx: Transaction, agreement_id: str) -> bool:
+    """Tell whether a text is an id that no agreement has."""
+    return _ID.fullmatch(agreement_id) is not None and tx.roaming.agreement(agreement_id) is None
 
 
 def change(
@@ -248,25 +236,26 @@ def find(deployment: Deployment, principal: Principal, agreement_id: str) -> tup
     access.require(principal, access.Action.READ_ROAMING)
     with deployment.store.read() as tx:
         newest = _newest(tx, agreement_id)
-        if not _visible(principal, newest):
+        viewer = access.viewer(tx, principal)
+        if viewer is not None and _side(newest, viewer) not in (*viewer.names, EVERY):
             raise NotFound("agreement_unknown", f"There is no agreement {quote(agreement_id)}.")
         return tuple(tx.roaming.agreement_versions(agreement_id))
+
+
+def _side(agreement: Agreement, viewer: Viewer) -> str | None:
+    """Return whom an agreement names in the viewer's role."""
+    sides = {Role.CPO: agreement.terms.cpo, Role.EMSP: agreement.terms.emsp}
+    return sides.get(viewer.role)
 
 
 def search(
     deployment: Deployment, principal: Principal, *, after: str | None = None, limit: int = 100
 ) -> list[Agreement]:
-    """Return a page of agreements that concern the caller, newest versions, by id."""
+    """Return a page of agreements that name the caller, newest versions, by id."""
     access.require(principal, access.Action.READ_ROAMING)
     with deployment.store.read() as tx:
-        found = [a for a in tx.roaming.agreements() if _visible(principal, a)]
-    return [a for a in found if after is None or a.agreement_id > after][:limit]
-
-
-def _visible(principal: Principal, agreement: Agreement) -> bool:
-    owners = access.visible_owners(principal)
-    party = agreement.terms.emsp if principal.role is Role.EMSP else agreement.terms.cpo
-    return owners is None or party == EVERY or party in owners
+        viewer = access.viewer(tx, principal)
+        return tx.lists.agreements(viewer, after=after, limit=limit)
 
 
 # --- reading terms -------------------------------------------------------------------------------
@@ -300,101 +289,3 @@ def checked_terms(terms: Terms) -> Terms:
         evse_groups=tuple(dict.fromkeys(map(fold_prefix, terms.evse_groups))),
         kinds=tuple(dict.fromkeys(terms.kinds)),
     )
-
-
-def import_csv(
-    deployment: Deployment, principal: Principal, text: str, *, dry_run: bool = False
-) -> list[Agreement]:
-    """
-    Write the agreements of a CSV file with a header, all of them or none.
-
-    Raises:
-        BadInput: `invalid_csv`, with every faulty line in `data["faults"]`.
-    """
-    access.require(principal, access.Action.KEEP_ROAMING)
-    now = deployment.clock.now()
-    faults: list[str] = []
-    wanted: list[tuple[int, str | None, Terms]] = []
-    for number, row in _rows(text):
-        try:
-            terms = checked_terms(_terms(row, now))
-            wanted.append((number, _cell(row, "id"), terms))
-        except PkiError as error:
-            faults.append(f"line {number}: {error.message}")
-    made: list[Agreement] = []
-    with deployment.store.read() if dry_run else deployment.store.write() as tx:
-        taken = {a.agreement_id for a in tx.roaming.agreements()}
-        for number, name, _ in wanted:
-            if name is not None and (name in taken or not _ID.fullmatch(name)):
-                faults.append(f"line {number}: the id {quote(name)} is taken or no id.")
-            taken.add(name or "")
-        if faults:
-            raise BadInput(
-                "invalid_csv",
-                f"The file has {len(faults)} faulty lines; nothing was written.",
-                data={"faults": sorted(faults, key=_line_number)},
-            )
-        if not dry_run:
-            made = [_write(deployment, principal, tx, terms, name) for _, name, terms in wanted]
-    return made
-
-
-def _line_number(fault: str) -> int:
-    return int(fault.removeprefix("line ").partition(":")[0])
-
-
-def _rows(text: str) -> Iterable[tuple[int, Mapping[str, str]]]:
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
-    try:
-        header = reader.fieldnames or ()
-        unknown = [name for name in header if name not in COLUMNS]
-        if unknown or "cpo" not in header or "emsp" not in header:
-            raise BadInput(
-                "invalid_csv",
-                "The first line must name the columns cpo and emsp, and no unknown ones.",
-                hint="Columns: " + ", ".join(COLUMNS) + ".",
-            )
-        found = [(reader.line_num, row) for row in reader]
-    except csv.Error as error:
-        raise BadInput("invalid_csv", f"Line {reader.line_num} is not CSV: {error}.") from error
-    if len(found) > MAX_ROWS:
-        raise BadInput("invalid_csv", f"The file has more than {MAX_ROWS} lines.")
-    return found
-
-
-def _cell(row: Mapping[str, str | None], name: str) -> str | None:
-    return (row.get(name) or "").strip() or None
-
-
-def _terms(row: Mapping[str, str], now: dt.datetime) -> Terms:
-    if None in row or None in row.values():
-        raise BadInput("invalid_csv", "The line has more or fewer cells than the header.")
-    begin, end, sessions = (_cell(row, name) for name in ("from", "until", "sessions"))
-    if sessions is not None and not re.fullmatch("[0-9]{1,4}", sessions):
-        raise BadInput("invalid_csv", f"{quote(sessions)} is no number of sessions.")
-    return Terms(
-        cpo=_cell(row, "cpo") or "",
-        emsp=_cell(row, "emsp") or "",
-        valid_from=parse_time(begin) if begin else now,
-        valid_until=parse_time(end) if end else None,
-        countries=_list(row, "countries"),
-        operators=_list(row, "operators"),
-        evse_groups=_list(row, "evseGroups"),
-        kinds=tuple(map(_kind, _list(row, "kinds"))),
-        sessions=int(sessions) if sessions else None,
-        tariff=_cell(row, "tariff"),
-    )
-
-
-def _list(row: Mapping[str, str], name: str) -> tuple[str, ...]:
-    return tuple(re.split(r"[\s;]+", cell)) if (cell := _cell(row, name)) else ()
-
-
-def _kind(text: str) -> CredentialKind:
-    if text not in tuple(CredentialKind):
-        raise BadInput(
-            "invalid_agreement",
-            f"{quote(text)} is no kind of credential.",
-            hint="One of: " + ", ".join(CredentialKind) + ".",
-        )
-    return CredentialKind(text)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-import secrets
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final
 
-from pki import audit
-from pki.errors import BadInput, NotAllowed, NotFound, Unauthenticated
+from pki.errors import BadInput, NotAllowed, Unauthenticated
 from pki.ids import OperatorId, ProviderId, Wmi, quote
-from pki.model import Client, Party, Principal, Role, Viewer
+from pki.model import Principal, Role, Viewer
 from pki.pkix.profiles import Kind
 from pki.ports import Deployment, Transaction
 
@@ -58,10 +56,12 @@ class Action(StrEnum):
     READ_ROAMING = "read_roaming"
     KEEP_EMSP = "keep_emsp"
     READ_AUDIT = "read_audit"
+    READ_PROPOSALS = "read_proposals"
+    APPROVE = "approve"
     READ_METRICS = "read_metrics"
 
 
-_SUBSCRIBERS: Final = frozenset((Role.CPO, Role.EMSP, Role.OEM, Role.CPS))
+SUBSCRIBERS: Final = frozenset((Role.CPO, Role.EMSP, Role.OEM, Role.CPS))
 
 GRANTS: Final[Mapping[Action, frozenset[Role]]] = {
     Action.ISSUE_SECC: frozenset((Role.CPO,)),
@@ -70,10 +70,10 @@ GRANTS: Final[Mapping[Action, frozenset[Role]]] = {
     Action.ISSUE_CPS: frozenset((Role.CPS,)),
     Action.ISSUE_OCSP: frozenset(),
     Action.ISSUE_TLS: frozenset((Role.CPO,)),
-    Action.REVOKE: _SUBSCRIBERS,
+    Action.REVOKE: SUBSCRIBERS,
     Action.VALIDATE: frozenset((Role.CPO, Role.EMSP)),
     Action.AUTHORIZE: frozenset((Role.CPO,)),
-    Action.READ_CERTIFICATES: _SUBSCRIBERS | {Role.AUDITOR},
+    Action.READ_CERTIFICATES: SUBSCRIBERS | {Role.AUDITOR},
     Action.KEEP_CONTRACTS: frozenset((Role.EMSP,)),
     Action.KEEP_PARTIES: frozenset(),
     Action.KEEP_TRUST: frozenset(),
@@ -83,10 +83,10 @@ GRANTS: Final[Mapping[Action, frozenset[Role]]] = {
     Action.SEND_COMMANDS: frozenset((Role.EMSP,)),
     Action.KEEP_HIERARCHY: frozenset(),
     # the access matrix of the pools; what is written of roots and CPS is the operator's alone
-    Action.READ_ROOTS: _SUBSCRIBERS | {Role.AUDITOR},
+    Action.READ_ROOTS: SUBSCRIBERS | {Role.AUDITOR},
     Action.KEEP_VEHICLES: frozenset((Role.OEM,)),
     Action.READ_VEHICLES: frozenset((Role.OEM, Role.EMSP, Role.CPS)),
-    Action.READ_CPS: _SUBSCRIBERS | {Role.AUDITOR},
+    Action.READ_CPS: SUBSCRIBERS | {Role.AUDITOR},
     Action.SIGN_BUNDLE: frozenset((Role.EMSP,)),
     Action.GENERATE_BUNDLE: frozenset((Role.EMSP,)),
     Action.STORE_BUNDLE: frozenset((Role.CPS, Role.EMSP)),
@@ -94,11 +94,13 @@ GRANTS: Final[Mapping[Action, frozenset[Role]]] = {
     Action.KEEP_BUNDLES: frozenset((Role.EMSP,)),
     Action.READ_OWN_CAR: frozenset((Role.OEM,)),
     Action.INSTALL: frozenset((Role.CPO, Role.OEM)),
-    Action.KEEP_WEBHOOKS: _SUBSCRIBERS,
+    Action.KEEP_WEBHOOKS: SUBSCRIBERS,
     Action.KEEP_ROAMING: frozenset(),
     Action.KEEP_EMSP: frozenset((Role.EMSP,)),
     Action.READ_ROAMING: frozenset((Role.CPO, Role.EMSP, Role.HUB, Role.AUDITOR)),
     Action.READ_AUDIT: frozenset((Role.AUDITOR,)),
+    Action.READ_PROPOSALS: frozenset((Role.AUDITOR,)),
+    Action.APPROVE: frozenset(),
     Action.READ_METRICS: frozenset((Role.AUDITOR,)),
 }
 """An administrator may do everything; nobody else anything that is not listed."""
@@ -127,7 +129,7 @@ def require(principal: Principal, action: Action, party: str | None = None) -> N
         return
     if principal.role not in GRANTS[action]:
         raise NotAllowed("role_not_allowed", f"The role {principal.role.value} may not {action}.")
-    if party is not None and principal.role in _SUBSCRIBERS and party not in principal.parties:
+    if party is not None and principal.role in SUBSCRIBERS and party not in principal.parties:
         raise NotAllowed("party_not_allowed", f"This client may not act for {party}.")
 
 
@@ -206,84 +208,6 @@ def party_id(role: Role, text: str) -> str:
             if not _PARTY.fullmatch(text):
                 raise BadInput("invalid_party_id", f"{quote(text)} is no party identifier.")
             return text.upper()
-
-
-def add_client(  # noqa: PLR0913 - the columns of a client
-    deployment: Deployment,
-    principal: Principal,
-    role: Role,
-    parties: tuple[str, ...],
-    *,
-    name: str | None = None,
-    pki: Literal["own", "hosted"] | None = None,
-) -> tuple[Client, str]:
-    """
-    Register a caller and return it with its token, which is shown this once.
-
-    A party that is not registered yet is registered under `name`, or under its identifier.
-
-    Raises:
-        BadInput: `party_missing` (a subscriber role without a party), invalid identifiers.
-    """
-    require(principal, Action.KEEP_CLIENTS)
-    if role in _SUBSCRIBERS and not parties:
-        raise BadInput("party_missing", f"A {role.value} client acts for at least one party.")
-    canonical = tuple(dict.fromkeys(party_id(role, text) for text in parties))
-    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
-    now = deployment.clock.now()
-    client = Client(
-        client_id=f"{role.value}-{secrets.token_hex(6)}",
-        role=role,
-        parties=canonical,
-        token_hash=token_hash(token),
-        pki=pki,
-        created_at=now,
-    )
-    with deployment.store.write() as tx:
-        for party in canonical:
-            _register(tx, Party(party_id=party, role=role, name=name or party, created_at=now))
-        tx.clients.add(client)
-        audit.record(
-            tx,
-            chain=audit.ADMIN,
-            at=now,
-            actor=principal.name,
-            action="client.add",
-            subject=client.client_id,
-            details={"role": role.value, "parties": list(canonical)},
-        )
-    return client, token
-
-
-def _register(tx: Transaction, party: Party) -> None:
-    if tx.contracts.party(party.role, party.party_id) is None:
-        tx.contracts.add_party(party)
-        tx.roaming.changed(party.created_at)
-
-
-def disable_client(deployment: Deployment, principal: Principal, client_id: str) -> None:
-    """Refuse a client's token from now on. Raises NotFound (`client_unknown`)."""
-    require(principal, Action.KEEP_CLIENTS)
-    now = deployment.clock.now()
-    with deployment.store.write() as tx:
-        if not tx.clients.disable(client_id, now):
-            raise NotFound("client_unknown", f"There is no enabled client {quote(client_id)}.")
-        audit.record(
-            tx,
-            chain=audit.ADMIN,
-            at=now,
-            actor=principal.name,
-            action="client.remove",
-            subject=client_id,
-            details={},
-        )
-
-
-def clients(deployment: Deployment, principal: Principal) -> list[Client]:
-    """Return every client, disabled ones included."""
-    require(principal, Action.KEEP_CLIENTS)
-    with deployment.store.read() as tx:
-        return tx.clients.all()
 
 
 def token_hash(token: str) -> bytes:

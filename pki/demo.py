@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from pki import access, agreements, parties
+from pki import agreements, clients, parties
 from pki.errors import Conflict, NotAllowed, NotFound
 from pki.model import EVERY, Principal, Role, Terms
 from pki.ports import Deployment
@@ -48,7 +48,7 @@ def register(deployment: Deployment, principal: Principal, home: Path) -> Path:
     for provider, name in _EMSPS:
         if provider not in known:
             parties.add_emsp(deployment, principal, provider, name)
-    clients = {
+    made = {
         label: _client(deployment, principal, role, party_ids, name)
         for label, role, party_ids, name in _CLIENTS
     }
@@ -56,7 +56,7 @@ def register(deployment: Deployment, principal: Principal, home: Path) -> Path:
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(clients, file, indent=2)
+        json.dump(made, file, indent=2)
         file.write("\n")
     temporary.rename(path)
     return path
@@ -88,7 +88,7 @@ def _client(
     party_ids: tuple[str, ...],
     name: str | None,
 ) -> dict[str, Any]:
-    client, token = access.add_client(deployment, principal, role, party_ids, name=name)
+    client, token = clients.add(deployment, principal, role, party_ids, name=name)
     return {
         "clientId": client.client_id,
         "token": token,
@@ -100,8 +100,8 @@ def _client(
 def token(home: Path, label: str) -> str:
     """Return a demo token. Raises NotFound (`demo_client_unknown`)."""
     try:
-        clients = json.loads((home / FILE_NAME).read_text("utf-8"))
-        return str(clients[label]["token"])
+        made = json.loads((home / FILE_NAME).read_text("utf-8"))
+        return str(made[label]["token"])
     except (OSError, KeyError, ValueError) as error:
         labels = ", ".join(label for label, *_ in _CLIENTS)
         raise NotFound(

@@ -67,5 +67,9 @@ class PolicyViolation(PkiError):
     """Readable, but a profile, a lint or a key rule forbids it."""
 
 
+class ApprovalNeeded(PkiError):
+    """Nothing was done yet: the act is proposed and waits for other people's approval."""
+
+
 class Unavailable(PkiError):
     """We could not decide or act now: store, signer or clock is not to be trusted."""

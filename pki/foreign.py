@@ -7,12 +7,13 @@ its answers must verify. No address is ever taken from a certificate or a messag
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import secrets
 from collections.abc import Iterator
 from typing import Final
 
-from pki import access, audit, outbound
+from pki import access, audit, gate, outbound
 from pki.errors import BadInput, NotFound, PkiError, Unavailable
 from pki.ids import quote
 from pki.model import (
@@ -62,6 +63,13 @@ def add_source(  # noqa: PLR0913 - the columns of a source
     access.require(principal, access.Action.KEEP_TRUST)
     outbound.check_address(url)
     certificate = anchor_certificate(issuer)
+    wanted = {
+        "domain": domain.value,
+        "kind": kind.value,
+        "url": url,
+        "issuer": base64.b64encode(certificate.der).decode(),
+    }
+    gate.enter(deployment, principal, "source.add", wanted)
     now = deployment.clock.now()
     source = StatusSource(
         source_id=f"{kind.value}-{secrets.token_hex(4)}",
@@ -75,21 +83,16 @@ def add_source(  # noqa: PLR0913 - the columns of a source
     )
     with deployment.store.write() as tx:
         tx.evidence.add_source(source)
-        audit.record(
-            tx,
-            chain=audit.ADMIN,
-            at=now,
-            actor=principal.name,
-            action="source.add",
-            subject=source.source_id,
-            details={"domain": domain.value, "url": url, "issuer": certificate.subject_text},
-        )
+        details = {"domain": domain.value, "url": url, "issuer": certificate.subject_text}
+        audit.note(tx, now, principal.name, "source.add", source.source_id, details)
     return source
 
 
 def remove_source(deployment: Deployment, principal: Principal, source_id: str) -> None:
     """Fetch from a source no more; evidence that is held grows old. Raises NotFound."""
     access.require(principal, access.Action.KEEP_TRUST)
+    gate.enter(deployment, principal, "source.remove", {"source": source_id})
+    now = deployment.clock.now()
     with deployment.store.write() as tx:
         if not tx.evidence.remove_source(source_id):
             raise NotFound(
@@ -97,15 +100,7 @@ def remove_source(deployment: Deployment, principal: Principal, source_id: str) 
                 f"There is no source {quote(source_id)}.",
                 hint="`pnc trust source list` shows them.",
             )
-        audit.record(
-            tx,
-            chain=audit.ADMIN,
-            at=deployment.clock.now(),
-            actor=principal.name,
-            action="source.remove",
-            subject=source_id,
-            details={},
-        )
+        audit.note(tx, now, principal.name, "source.remove", source_id)
 
 
 def sources(deployment: Deployment, principal: Principal) -> list[StatusSource]:
@@ -120,17 +115,12 @@ def set_stale_rule(
 ) -> None:
     """Say whether evidence past its nextUpdate still counts; by default it does not."""
     access.require(principal, access.Action.KEEP_TRUST)
+    wanted = {"domain": domain.value, "stale": rule.value}
+    gate.enter(deployment, principal, "trust.stale_rule", wanted)
+    now = deployment.clock.now()
     with deployment.store.write() as tx:
         tx.evidence.set_stale_rule(domain, rule)
-        audit.record(
-            tx,
-            chain=audit.ADMIN,
-            at=deployment.clock.now(),
-            actor=principal.name,
-            action="trust.policy",
-            subject=domain.value,
-            details={"stale": rule.value},
-        )
+        audit.note(tx, now, principal.name, "trust.policy", domain.value, {"stale": rule.value})
 
 
 def stale_rules(deployment: Deployment, principal: Principal) -> dict[Domain, StaleRule]:

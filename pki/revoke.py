@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from pki import access, audit, lookup
+from pki import access, audit, gate, lookup
 from pki.errors import BadInput, Conflict
 from pki.ids import SerialNumber, quote
 from pki.model import (
@@ -95,9 +95,29 @@ def revoke(
     if dry_run:
         with deployment.store.read() as tx:
             return _revoke(deployment, tx, principal, reference, reason, dry_run=True)
+    _let_others_agree(deployment, principal, reference, reason)
     with deployment.store.write() as tx:
         hold(tx, _concerned(tx, reference, reason))
         return _revoke(deployment, tx, principal, reference, reason, dry_run=False)
+
+
+def _let_others_agree(
+    deployment: Deployment, principal: Principal, reference: str, reason: Reason | None
+) -> None:
+    """Ask other people first where a CA of ours would fall or, without a reason, stand again."""
+    with deployment.store.read() as tx:
+        target = lookup.target(tx, reference)
+        lost = _siblings(tx, target) if reason in _KEY_LOST else []
+        fall = any(_issuers_below(tx, one) for one in (target, *lost))
+        access.require_owner(principal, access.Action.REVOKE, target.kind, target.owner)
+    if fall:
+        wanted = {
+            "issuer": target.issuer_id,
+            "serial": target.serial.value,
+            "reference": reference,
+            "reason": reason.value if reason else None,
+        }
+        gate.enter(deployment, principal, "ca.revoke" if reason else "ca.release", wanted)
 
 
 def hold(tx: Transaction, issuer_ids: Iterable[str]) -> None:
@@ -309,6 +329,7 @@ def release(
     if dry_run:
         with deployment.store.read() as tx:
             return _release(deployment, tx, principal, reference, dry_run=True)
+    _let_others_agree(deployment, principal, reference, None)
     with deployment.store.write() as tx:
         hold(tx, [lookup.target(tx, reference).issuer_id])
         return _release(deployment, tx, principal, reference, dry_run=False)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from pki import foreign, repeat, rotate, route, tokens, validate
+from pki import approve, foreign, repeat, rotate, route, tokens, validate
 from pki.authorize import Roaming
 from pki.beacon import Beacon
 from pki.clock import Clock, SystemClock
@@ -90,6 +90,7 @@ class Services:
             every=60.0,
             work=lambda: rotate.settle(self.deployment, refresh.ACTOR),
         )
+        approvals = Job(name="approvals", every=60.0, work=lambda: approve.expire(self.deployment))
         expire = Job(
             name="partner-commands", every=5.0, work=lambda: commands.expire(self.partners)
         )
@@ -102,7 +103,7 @@ class Services:
         push = Job(name="partner-push", every=2.0, work=lambda: push_due(self.partners))
         marks = Job(name="page-marks", every=3600.0, work=lambda: forget_old(self.partners))
         resync = Job(name="partner-sync", every=900.0, work=lambda: sync_due(self.partners))
-        roaming = (push, resync, ranges, keys, marks)
+        roaming = (push, resync, ranges, keys, marks, approvals)
         return (*own, fetch, prune, token_keys, generations, expire, provide, webhooks, *roaming)
 
     def close(self) -> None:
@@ -127,6 +128,7 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
         budget=settings.budget,
         tokens=settings.tokens,
         enrolment=settings.enrolment,
+        approvals=settings.approvals,
     )
     view = View(deployment, beacon, settings.status)
     deployment = replace(deployment, desk=Desk(database, view))
@@ -182,7 +184,6 @@ def _warnings(settings: Settings) -> tuple[str, ...]:
     return (
         *((exposed,) if settings.status.ca_signs else ()),
         *((_IN_FILES,) if settings.keys.backend is Backend.FILES else ()),
-        "One person alone can issue, revoke and change trust (approvals.required = 0).",
     )
 
 

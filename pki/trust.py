@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pki import access, audit
+import base64
+
+from pki import access, audit, gate
 from pki.errors import BadInput, NotFound
 from pki.ids import Fingerprint
 from pki.model import Anchor, Domain, Principal, StatusRule
@@ -21,6 +23,8 @@ def add(deployment: Deployment, principal: Principal, data: bytes, domain: Domai
     """
     access.require(principal, access.Action.KEEP_TRUST)
     certificate = anchor_certificate(data)
+    wanted = {"certificate": base64.b64encode(certificate.der).decode(), "domain": domain.value}
+    gate.enter(deployment, principal, "trust.add", wanted)
     anchor = Anchor(
         fingerprint=certificate.fingerprint,
         domain=domain,
@@ -36,15 +40,8 @@ def add(deployment: Deployment, principal: Principal, data: bytes, domain: Domai
 def put(tx: Transaction, anchor: Anchor, certificate: Certificate) -> None:
     """Store an anchor and its audit row inside the caller's transaction."""
     tx.trust.add_anchor(anchor)
-    audit.record(
-        tx,
-        chain=audit.ADMIN,
-        at=anchor.added_at,
-        actor=anchor.added_by,
-        action="trust.add",
-        subject=anchor.fingerprint.value,
-        details={"domain": anchor.domain.value, "subject": certificate.subject_text},
-    )
+    details = {"domain": anchor.domain.value, "subject": certificate.subject_text}
+    audit.note(tx, anchor.added_at, anchor.added_by, "trust.add", anchor.fingerprint.value, details)
 
 
 def anchor_certificate(data: bytes) -> Certificate:
@@ -91,6 +88,8 @@ def remove(
         NotFound: `anchor_unknown`.
     """
     access.require(principal, access.Action.KEEP_TRUST)
+    wanted = {"fingerprint": fingerprint.value, "domain": domain.value if domain else None}
+    gate.enter(deployment, principal, "trust.remove", wanted)
     now = deployment.clock.now()
     with deployment.store.write() as tx:
         removed = [
@@ -103,15 +102,8 @@ def remove(
         if not removed:
             raise NotFound("anchor_unknown", f"No trust anchor {fingerprint} is in force there.")
         for anchor in removed:
-            audit.record(
-                tx,
-                chain=audit.ADMIN,
-                at=now,
-                actor=principal.name,
-                action="trust.remove",
-                subject=fingerprint.value,
-                details={"domain": anchor.domain.value},
-            )
+            domain_of = {"domain": anchor.domain.value}
+            audit.note(tx, now, principal.name, "trust.remove", fingerprint.value, domain_of)
     return removed
 
 
@@ -127,17 +119,12 @@ def set_rule(
 ) -> None:
     """Say whether the status of foreign certificates under a domain's anchors must be known."""
     access.require(principal, access.Action.KEEP_TRUST)
+    wanted = {"domain": domain.value, "status": rule.value}
+    gate.enter(deployment, principal, "trust.status_rule", wanted)
+    now = deployment.clock.now()
     with deployment.store.write() as tx:
         tx.trust.set_rule(domain, rule)
-        audit.record(
-            tx,
-            chain=audit.ADMIN,
-            at=deployment.clock.now(),
-            actor=principal.name,
-            action="trust.policy",
-            subject=domain.value,
-            details={"status": rule.value},
-        )
+        audit.note(tx, now, principal.name, "trust.policy", domain.value, {"status": rule.value})
 
 
 def rules(deployment: Deployment, principal: Principal) -> dict[Domain, StatusRule]:

@@ -31,7 +31,7 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pki import access, contracts, trust
+from pki import clients, contracts, trust
 from pki.issue.phases import chain_of
 from pki.model import CertificateRecord, ContractState, Domain, Reason, Role
 from pki.pkix.pem import encode
@@ -195,7 +195,7 @@ def _soak(services: Services, server: Server) -> Soak:
     bodies = [
         json.dumps({"certificateChain": "".join(map(encode, each))}).encode() for each in chains
     ]
-    _, token = access.add_client(services.deployment, homes.ACTOR, Role.CPO, ("DECPA",))
+    _, token = clients.add(services.deployment, homes.ACTOR, Role.CPO, ("DECPA",))
     return Soak(services, server, records, bodies, token)
 
 

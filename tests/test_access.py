@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from pki import access, lookup
+from pki import access, clients, lookup
 from pki.errors import NotAllowed, NotFound, Unauthenticated
 from pki.issue import IssueRequest, issue
 from pki.model import Principal, Reason, Role
@@ -71,14 +71,14 @@ def test_only_listed_grants_are_given() -> None:
 
 
 def test_a_token_is_whose_it_was_given_to_until_it_is_removed(small: Services) -> None:
-    client, token = access.add_client(small.deployment, ADMIN, Role.CPO, ("DE*ABC", "DEABC"))
+    client, token = clients.add(small.deployment, ADMIN, Role.CPO, ("DE*ABC", "DEABC"))
     caller = access.authenticate(small.deployment, token)
     assert (caller.name, caller.role, caller.parties) == (client.client_id, Role.CPO, ("DEABC",))
     for wrong in ("", token[:-1], token + "x", token.upper(), "\ud800"):
         with pytest.raises(Unauthenticated):
             access.authenticate(small.deployment, wrong)
-    access.disable_client(small.deployment, ADMIN, client.client_id)
+    clients.disable(small.deployment, ADMIN, client.client_id)
     with pytest.raises(Unauthenticated):
         access.authenticate(small.deployment, token)
     with pytest.raises(NotFound):
-        access.disable_client(small.deployment, ADMIN, client.client_id)
+        clients.disable(small.deployment, ADMIN, client.client_id)

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from pki import access, events, rotate, services, settings
+from pki import clients, events, rotate, services, settings
 from pki.clock import FixedClock
 from pki.errors import BadInput, Conflict, NotAllowed, NotFound
 from pki.events import Wanted, delivery
@@ -125,7 +125,7 @@ def world(tmp_path: Path, database_url: str) -> Iterator[World]:
     running.database.migrate()
 
     def client(role: Role, party: str) -> Principal:
-        made, _ = access.add_client(running.deployment, ADMIN, role, (party,))
+        made, _ = clients.add(running.deployment, ADMIN, role, (party,))
         return Principal(name=made.client_id, role=role, parties=made.parties)
 
     yield World(running.deployment, client(Role.OEM, "WPN"), client(Role.EMSP, "DE8AA"))
@@ -284,7 +284,7 @@ def test_a_resting_webhook_a_removed_one_and_one_of_a_removed_client_hear_nothin
         off = Wanted(enabled=False)
         events.change(world.deployment, world.oem, HERE, resting.webhook.webhook_id, off)
         events.remove(world.deployment, world.oem, gone.webhook.webhook_id)
-        access.disable_client(world.deployment, ADMIN, world.emsp.name)
+        clients.disable(world.deployment, ADMIN, world.emsp.name)
         assert world.run() == 0
         on = Wanted(enabled=True)
         events.change(world.deployment, world.oem, HERE, resting.webhook.webhook_id, on)

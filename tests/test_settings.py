@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from pki.enrol import Branch
 from pki.errors import BadInput
 from pki.ids import HostName
+from pki.model import ApprovalPolicy
 from pki.pkix.profiles import Kind
 from pki.settings import FILE_NAME, Mode, load, to_toml
 
@@ -29,7 +31,15 @@ def test_defaults_need_no_file(tmp_path: Path) -> None:
     assert settings.mode is Mode.DEMO
     assert settings.public_url == "http://127.0.0.1:8080"
     assert settings.database_url == f"sqlite:///{tmp_path / 'pnc.db'}"
-    assert settings.approvals_required == 0
+    assert settings.approvals == ApprovalPolicy(required=0, lifetime=dt.timedelta(hours=72))
+
+
+def test_nobody_acts_alone_in_production(tmp_path: Path) -> None:
+    production = {"PNC_MODE": "production", "PNC_KEY_PASSPHRASE_FILE": "/etc/phrase"}
+    assert load(production, tmp_path).approvals.required == 2
+    assert _faults(tmp_path, "[approvals]\nrequired = 0", production) == [
+        "approvals.required is not between 1 and 9"
+    ]
 
 
 def test_the_variant_of_hash_data_is_off_unless_switched_on(tmp_path: Path) -> None:
@@ -85,7 +95,8 @@ def test_who_signs_ocsp_answers_and_how_it_is_named_are_settings(tmp_path: Path)
         ("[serve]\nport = 0", "serve.port"),
         ("[serve]\nport = true", "serve.port is no int"),
         ("[serve]\nworkers = 1000", "serve.workers"),
-        ("[approvals]\nrequired = 1", "approvals.required"),
+        ("[approvals]\nrequired = 10", "approvals.required"),
+        ("[approvals]\nexpire_hours = 0", "approvals.expire_hours"),
         ("public_url = 'ftp://x'", "public_url"),
         ("public_url = 'http://" + "a" * 80 + "'", "public_url"),
         ("database_url = 'mysql://x'", "database_url"),

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm
 
-from pki import access, services, settings, tokens
+from pki import clients, services, settings, tokens
 from pki.clock import FixedClock
 from pki.errors import BadInput, NotAllowed, Unauthenticated
 from pki.model import Client, Principal, Role
@@ -65,7 +65,7 @@ def known(home: Path, database_url: str | None = None) -> Iterator[Known]:
         environment["PNC_DATABASE_URL"] = database_url
     running: Services = services.build(settings.load(environment, home), clock=FixedClock(NOW))
     running.database.migrate()
-    client, secret = access.add_client(running.deployment, ADMIN, Role.EMSP, ("DE8AA",), pki="own")
+    client, secret = clients.add(running.deployment, ADMIN, Role.EMSP, ("DE8AA",), pki="own")
     yield Known(running.deployment, client, secret)
     running.close()
 
@@ -173,7 +173,7 @@ def test_a_wrong_id_or_secret_gets_nothing(emsp: Known, wrong: dict[str, str]) -
 
 
 def test_the_secret_of_one_client_opens_no_other(emsp: Known) -> None:
-    other, _ = access.add_client(emsp.deployment, ADMIN, Role.ADMIN, ())
+    other, _ = clients.add(emsp.deployment, ADMIN, Role.ADMIN, ())
     with pytest.raises(Unauthenticated):
         emsp.grant(client_id=other.client_id)
 
@@ -183,7 +183,7 @@ def test_a_client_that_was_removed_is_refused_at_once_and_gets_no_other_token(
 ) -> None:
     token = emsp.grant()
     assert emsp.read(token).role is Role.EMSP
-    access.disable_client(emsp.deployment, ADMIN, emsp.client.client_id)
+    clients.disable(emsp.deployment, ADMIN, emsp.client.client_id)
     assert refused(emsp, token) == "token_invalid"
     with pytest.raises(Unauthenticated):
         emsp.grant()

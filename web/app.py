@@ -29,6 +29,7 @@ from web import (
     ops,
     parsing,
     problems,
+    proposals,
     remote,
     roaming,
     status_routes,
@@ -88,7 +89,7 @@ def create_app(
     )
     app.register_blueprint(ocpp_install.blueprint(services.deployment))
     app.register_blueprint(ocpp_sessions.blueprint(services.deployment, services.roaming, metrics))
-    for module in (roaming, agreements):
+    for module in (roaming, agreements, proposals):
         app.register_blueprint(module.blueprint(services.deployment))
     app.register_blueprint(oauth.blueprint(services.deployment))
     app.register_blueprint(est.blueprint(services.deployment, metrics, services.settings.enrol))

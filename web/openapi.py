@@ -13,6 +13,7 @@ from web import (
     ocpp_install,
     ocpp_sessions,
     ocpp_status,
+    openapi_admin,
     openapi_agreements,
     openapi_est,
     openapi_oauth,
@@ -91,6 +92,7 @@ def _revoke() -> Schema:
             "summary": "Revoke a certificate, or say what that would do.",
             "requestBody": body("RevokeRequest"),
             "responses": {"200": good("What was done.", ref("RevocationReport"))}
+            | openapi_admin.proposed()
             | problems((*WRITE, 404, 409), "Problem", PROBLEM),
         },
     }
@@ -114,6 +116,7 @@ def _release() -> Schema:
             "summary": "Release a certificate from hold, or say what that would do.",
             "requestBody": body("ReleaseRequest"),
             "responses": {"200": good("What was done.", ref("ReleaseReport"))}
+            | openapi_admin.proposed()
             | problems((*WRITE, 404, 409), "Problem", PROBLEM),
         },
     }
@@ -291,6 +294,7 @@ def document(public_url: str) -> Schema:
             },
             **_status(),
             **_operations(),
+            **openapi_admin.paths(),
             **openapi_oauth.paths(),
             **openapi_est.paths(),
             **openapi_pools.paths(),
@@ -300,6 +304,7 @@ def document(public_url: str) -> Schema:
         },
         "components": {
             "schemas": components()
+            | openapi_admin.components()
             | openapi_oauth.components()
             | openapi_pools.components()
             | openapi_ocpi.components()

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from web import openapi_admin
 from web.answers import JSON
 from web.ocpi_contracts import PATH as OCPI_CONTRACTS
 from web.openapi_pool_schemas import SCHEMAS
@@ -38,6 +39,7 @@ class _Operation:
     gives: str | None = None
     status: int = 200
     parameters: tuple[tuple[str, str, str], ...] = ()
+    approval: bool = False
 
 
 _OPCP: Final = (
@@ -48,9 +50,22 @@ _OPCP: Final = (
         gives="OpcpRoots",
         parameters=(("rootType", "query", "mo, v2g, oem or pe."),),
     ),
-    _Operation("put", "/v1/root/rootCerts", "Add a root.", "OpcpNewRoot", "OpcpRootAnswer"),
+    _Operation(
+        "put",
+        "/v1/root/rootCerts",
+        "Add a root.",
+        "OpcpNewRoot",
+        "OpcpRootAnswer",
+        approval=True,
+    ),
     _Operation("get", "/v1/root/rootCerts/{root_id}", "One root.", gives="OpcpRootAnswer"),
-    _Operation("delete", "/v1/root/rootCerts/{root_id}", "Remove a root.", parameters=(_CONFIRM,)),
+    _Operation(
+        "delete",
+        "/v1/root/rootCerts/{root_id}",
+        "Remove a root.",
+        parameters=(_CONFIRM,),
+        approval=True,
+    ),
     _Operation("put", "/v1/oem/provCerts", "Deposit a car.", "OpcpDeposit", "OpcpVehicle"),
     _Operation(
         "get",
@@ -156,10 +171,14 @@ _OPNC: Final = (
         gives="OpncRoots",
         parameters=(("pkiType", "query", "emsp, v2g, oem or pe."),),
     ),
-    _Operation("put", "/rcp/rootcertificates", "Add a root.", "OpncRoot"),
+    _Operation("put", "/rcp/rootcertificates", "Add a root.", "OpncRoot", approval=True),
     _Operation("get", "/rcp/rootcertificates/{root_id}", "One root.", gives="OpncRootAnswer"),
     _Operation(
-        "delete", "/rcp/rootcertificates/{root_id}", "Remove a root.", parameters=(_CONFIRM,)
+        "delete",
+        "/rcp/rootcertificates/{root_id}",
+        "Remove a root.",
+        parameters=(_CONFIRM,),
+        approval=True,
     ),
     _Operation("put", "/pcp/provisioningcertificates", "Deposit a car.", "OpncVehicle"),
     _Operation(
@@ -230,7 +249,13 @@ _OPNC: Final = (
         gives="OpncContracts",
         parameters=(_NAMESPACE, _ROOT),
     ),
-    _Operation("post", "/pki/revokeCertificate", "Revoke a certificate.", "OpncRevocation"),
+    _Operation(
+        "post",
+        "/pki/revokeCertificate",
+        "Revoke a certificate.",
+        "OpncRevocation",
+        approval=True,
+    ),
 )
 _HOOKS: Final = (
     _Operation("get", "/endpoints", "Webhooks of the caller.", gives="Webhooks"),
@@ -308,7 +333,9 @@ def _described(operation: _Operation) -> Schema:
         "parameters": [
             parameter(name, where, TEXT, meaning) for name, where, meaning in operation.parameters
         ],
-        "responses": {str(operation.status): success} | errors,
+        "responses": {str(operation.status): success}
+        | errors
+        | (openapi_admin.proposed() if operation.approval else {}),
     }
     if operation.asks is not None:
         described["requestBody"] = body(operation.asks)

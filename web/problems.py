@@ -17,6 +17,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from pki.errors import (
+    ApprovalNeeded,
     BadInput,
     Conflict,
     NotAllowed,
@@ -53,6 +54,7 @@ STATUS: Final[Mapping[type[PkiError], HTTPStatus]] = {
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
     PolicyViolation: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ApprovalNeeded: HTTPStatus.ACCEPTED,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
@@ -217,7 +219,15 @@ def _form_of(path: str) -> Callable[[Problem, str], Response]:
 
 def answer(error: Exception) -> Response:
     """Answer any exception in the protocol that was spoken; log what is our fault."""
+    if isinstance(error, ApprovalNeeded):  # no fault, so the same in every protocol
+        return _proposed(error)
     return _form_of(request.path)(noted(error), g.request_id)
+
+
+def _proposed(error: ApprovalNeeded) -> Response:
+    g.code = error.code
+    where = {"Location": f"/v1/proposals/{error.data['proposalId']}"}
+    return json_answer({"code": error.code, **error.data}, STATUS[ApprovalNeeded], headers=where)
 
 
 def noted(error: Exception) -> Problem:

@@ -9,6 +9,7 @@ import click
 
 from pki import __version__
 from pki.cli import (
+    approvals,
     certificates,
     contracts,
     decisions,
@@ -41,10 +42,16 @@ keyCompromise --yes` revokes it, and the same `pnc validate` now refuses.
     type=click.Path(file_okay=False, path_type=Path),
     help="State directory of this installation (default: $PNC_HOME, else var/).",
 )
+@click.option(
+    "--token-file",
+    envvar="PNC_TOKEN_FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File with your token: act as that client (default: whoever holds the home directory).",
+)
 @click.pass_context
-def main(context: click.Context, home: Path | None) -> None:
+def main(context: click.Context, home: Path | None, token_file: Path | None) -> None:
     """Plug & Charge PKI: issue, validate and revoke ISO 15118 certificates."""
-    context.obj = HomeOption(home=home, environment=dict(os.environ))
+    context.obj = HomeOption(home=home, environment=dict(os.environ), token_file=token_file)
 
 
 for _module in (
@@ -63,6 +70,7 @@ for _module in (
     rotate,
     tokens,
     webhooks,
+    approvals,
 ):
     for _command in _module.COMMANDS:
         main.add_command(_command)

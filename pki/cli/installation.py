@@ -11,11 +11,12 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from pki import demo, hierarchy, render
+from pki import demo, gate, hierarchy, render
 from pki import services as wiring
 from pki.cli.output import (
     HomeOption,
     emit,
+    identify,
     json_option,
     listing,
     operator,
@@ -51,6 +52,8 @@ def init_command(home: HomeOption, *, hierarchy_file: Path | None, as_json: bool
     services = wiring.build(settings)
     try:
         warn(services)
+        if services.database.exists():
+            identify(services, home)
         made = initialise(services, hierarchy_file)
         if not (settings.home / FILE_NAME).exists():
             write_settings(settings)
@@ -93,6 +96,7 @@ def initialise(services: Services, hierarchy_file: Path | None) -> list[hierarch
             progress=lambda name: progress.update(task, advance=1, description=f"Made {name}"),
         )
     upkeep.equip(services.deployment, operator())
+    warn_alone(services)
     if settings.demo:
         demo.register(services.deployment, operator(), settings.home)
     return made
@@ -122,6 +126,19 @@ def warn(services: Services) -> None:
     """Say loudly what weakens the installation."""
     for warning in services.warnings:
         click.secho(f"WARNING: {warning}", fg="yellow", err=True)
+
+
+def warn_alone(services: Services) -> None:
+    """Say that nobody else must agree yet, though the settings want it."""
+    required = services.settings.approvals.required
+    if required and gate.alone(services.deployment):
+        click.secho(
+            f"WARNING: whoever holds {services.settings.home} acts alone until {required + 1} "
+            "administrators are registered: `pnc client add --role admin --id admin-NAME "
+            "--token-hash HASH`, each with a hash of `pnc client token`.",
+            fg="yellow",
+            err=True,
+        )
 
 
 def write_settings(settings: Settings) -> None:

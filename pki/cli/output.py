@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import functools
-import getpass
 import json
+import os
+import pwd
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from pki import access, gate
 from pki import services as wiring
-from pki.errors import NotFound, PkiError
+from pki.errors import ApprovalNeeded, BadInput, NotFound, PkiError
 from pki.model import Principal, Role
 from pki.services import Services
 from pki.settings import Settings, load
 
 Json = dict[str, Any]
 Function = Callable[..., None]
+
+PROPOSED: Final = 3
+"""Exit status: nothing was done yet, other people must approve it."""
+
+_WHO: Final = "pki.principal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +39,7 @@ class HomeOption:
 
     home: Path | None
     environment: Mapping[str, str]
+    token_file: Path | None = None
 
     def settings(self) -> Settings:
         """Read the settings of the installation."""
@@ -45,6 +53,8 @@ def with_errors(function: Function) -> Function:
     def wrapped(*args: object, **options: object) -> None:
         try:
             function(*args, **options)
+        except ApprovalNeeded as proposed:
+            tell_proposed(proposed, as_json=bool(options.get("as_json")))
         except PkiError as error:
             fail(error, as_json=bool(options.get("as_json")))
 
@@ -71,6 +81,13 @@ def fail(error: PkiError, *, as_json: bool) -> NoReturn:
     sys.exit(1)
 
 
+def tell_proposed(proposed: ApprovalNeeded, *, as_json: bool) -> NoReturn:
+    """Show what was proposed instead of done, and end with status 3."""
+    emit(dict(proposed.data), as_json=as_json, table=lambda: facts(proposed.data.items()))
+    click.echo(f"{proposed.message} {proposed.hint}", err=True)
+    sys.exit(PROPOSED)
+
+
 @contextmanager
 def installation(option: HomeOption) -> Iterator[Services]:
     """
@@ -87,18 +104,41 @@ def installation(option: HomeOption) -> Iterator[Services]:
                 f"There is no PKI at {services.settings.home}.",
                 hint="Run `pnc init` first, or name another home with --home or PNC_HOME.",
             )
+        identify(services, option)
         yield services
     finally:
         services.close()
 
 
-def operator() -> Principal:
-    """Return whoever can read the home directory: an administrator."""
+def identify(services: Services, option: HomeOption) -> None:
+    """
+    Find out who uses the command: whose token was given, else whoever holds the home directory.
+
+    Raises:
+        Unauthenticated: `token_invalid`. BadInput: `token_file_unreadable`.
+    """
+    if option.token_file is None:
+        return
     try:
-        user = getpass.getuser()
-    except (OSError, KeyError):
-        user = "unknown"
-    return Principal(name=f"cli:{user}", role=Role.ADMIN)
+        token = option.token_file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput("token_file_unreadable", f"{option.token_file} cannot be read.") from error
+    found = access.authenticate(services.deployment, token)
+    click.get_current_context().meta[_WHO] = found
+
+
+def operator() -> Principal:
+    """Return who uses the command; without a token, an administrator by name of the user."""
+    found = click.get_current_context().meta.get(_WHO)
+    return found if isinstance(found, Principal) else Principal(name=_holder(), role=Role.ADMIN)
+
+
+def _holder() -> str:
+    """Name the user by the process, as what the environment says anybody can write."""
+    try:
+        return f"{gate.SHELL}{pwd.getpwuid(os.getuid()).pw_name}"
+    except KeyError:
+        return f"{gate.SHELL}{os.getuid()}"
 
 
 def emit(value: object, *, as_json: bool, table: Callable[[], object]) -> None:

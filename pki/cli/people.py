@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final, Literal
 
 import click
 
-from pki import access, audit, parties, render
+from pki import access, audit, clients, parties, render
 from pki.cli.output import (
     HomeOption,
     emit,
@@ -18,7 +19,7 @@ from pki.cli.output import (
     with_errors,
     yes_option,
 )
-from pki.errors import Unavailable
+from pki.errors import ApprovalNeeded, BadInput, Unavailable
 from pki.model import Role, Whitelist
 
 _ROLES: Final = [role.value for role in Role]
@@ -165,6 +166,11 @@ def client_group() -> None:
 )
 @click.option("--name", help="Registered name of a party that is new (default: its identifier).")
 @click.option("--pki", type=click.Choice(["own", "hosted"]), help="eMSP: whose PKI it uses.")
+@click.option("--id", "client_id", help="Its id, such as admin-alice (default: a random one).")
+@click.option(
+    "--token-hash",
+    help="SHA-256 of a token that its holder made with `pnc client token` and told nobody.",
+)
 @json_option
 @click.pass_obj
 @with_errors
@@ -175,22 +181,59 @@ def client_add(  # noqa: PLR0913 - one parameter per option
     party_ids: tuple[str, ...],
     name: str | None,
     pki: Literal["own", "hosted"] | None,
+    client_id: str | None,
+    token_hash: str | None,
     as_json: bool,
 ) -> None:
     """
     Register a caller and show its token, this once.
 
     The client may send the token as it is, or with its id as client_id and client_secret ask
-    /oauth/token for access tokens that last a day.
+    /oauth/token for access tokens that last a day. Where others must approve, the token is shown
+    now and good once they did; an administrator makes the token for nobody but himself, so that
+    --token-hash must be given.
     """
+    token = None if token_hash else clients.new_token()
+    wanted = clients.new(
+        Role(role),
+        party_ids,
+        access.token_hash(token) if token else _hash(token_hash or ""),
+        client_id=client_id,
+        name=name,
+        pki=pki,
+    )
+    shown = {"token": token} if token else {}
     with installation(home) as services:
-        client, token = access.add_client(
-            services.deployment, operator(), Role(role), party_ids, name=name, pki=pki
-        )
-    body = {**render.client_json(client), "token": token}
+        if token and wanted.role is Role.ADMIN:
+            clients.require_own_token(services.deployment)
+        try:
+            client = clients.register(services.deployment, operator(), wanted)
+        except ApprovalNeeded as proposed:
+            proposed.data.update({"clientId": wanted.client_id, **shown})
+            raise
+    body = {**render.client_json(client), **shown}
     emit(body, as_json=as_json, table=lambda: facts(body.items()))
-    if not as_json:
+    if token and not as_json:
         click.echo("The token is not stored and cannot be shown again.")
+
+
+def _hash(text: str) -> bytes:
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        found = b""
+    if len(found) != hashlib.sha256().digest_size:
+        raise BadInput("invalid_token_hash", "The token hash is not 64 hexadecimal digits.")
+    return found
+
+
+@client_group.command("token")
+@json_option
+def client_token(*, as_json: bool) -> None:
+    """Make a token for yourself: keep it, and tell its hash to who registers you."""
+    token = clients.new_token()
+    body = {"token": token, "tokenHash": access.token_hash(token).hex()}
+    emit(body, as_json=as_json, table=lambda: facts(body.items()))
 
 
 @client_group.command("list")
@@ -200,7 +243,7 @@ def client_add(  # noqa: PLR0913 - one parameter per option
 def client_list(home: HomeOption, *, as_json: bool) -> None:
     """List the callers, disabled ones included."""
     with installation(home) as services:
-        found = access.clients(services.deployment, operator())
+        found = clients.registered(services.deployment, operator())
     rows = [(c.client_id, c.role.value, c.parties, c.disabled_at) for c in found]
     emit(
         [render.client_json(client) for client in found],
@@ -219,7 +262,7 @@ def client_remove(home: HomeOption, *, client_id: str, yes: bool, as_json: bool)
     """Refuse a caller's token from now on. Without --yes, nothing is changed."""
     with installation(home) as services:
         if yes:
-            access.disable_client(services.deployment, operator(), client_id)
+            clients.disable(services.deployment, operator(), client_id)
     body = {"dryRun": not yes, "clientId": client_id}
     emit(body, as_json=as_json, table=lambda: facts(body.items()))
     if not yes and not as_json:

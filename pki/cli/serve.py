@@ -18,7 +18,7 @@ from rich.console import Console
 
 from pki import demo
 from pki import services as wiring
-from pki.cli.installation import initialise, make_home, warn, write_settings
+from pki.cli.installation import initialise, make_home, warn, warn_alone, write_settings
 from pki.cli.output import (
     HomeOption,
     facts,
@@ -103,6 +103,7 @@ def _start(settings: Settings, *, pinned: bool) -> tuple[dict[str, str], tuple[i
         warn(services)
         _probe(settings)
         made = _prepare(services)
+        warn_alone(services)
         write_settings(settings)
         _announce(services, made)
         if pinned:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from pki.model.approvals import (
+    Approval,
+    ApprovalPolicy,
+    Proposal,
+    ProposalState,
+)
 from pki.model.audit import (
     AuditEntry,
 )
@@ -143,6 +149,8 @@ __all__ = [
     "AgreementState",
     "Allowed",
     "Anchor",
+    "Approval",
+    "ApprovalPolicy",
     "AuditEntry",
     "Authorisation",
     "AuthorisationFault",
@@ -201,6 +209,8 @@ __all__ = [
     "Party",
     "PathStatus",
     "Principal",
+    "Proposal",
+    "ProposalState",
     "ProvisioningChain",
     "RangeKind",
     "Reason",

@@ -31,12 +31,14 @@ class Principal:
         name: `clientId`, or `cli:<user>` for whoever holds the home directory.
         parties: canonical identifiers the caller may act for (operator, provider ids, WMIs).
         pki: of an eMSP: its own PKI makes its contracts, or ours does; None: as it likes.
+        proposal: the approved proposal that is carried out in this name; see `pki.gate`.
     """
 
     name: str
     role: Role
     parties: tuple[str, ...] = ()
     pki: Literal["own", "hosted"] | None = None
+    proposal: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

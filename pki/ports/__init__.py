@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 from pki.clock import Clock
 from pki.model import (
+    ApprovalPolicy,
     Budget,
     Change,
     DecisionRecord,
@@ -32,6 +33,7 @@ from pki.ports.aggregates import (
     Issuers,
     TrustStore,
 )
+from pki.ports.approvals import Proposals
 from pki.ports.partners import PageMarks, PartnerObjects, Partners, Vault
 from pki.ports.provisioning import Outbox, Pools
 from pki.ports.roaming import AskEmsp, Credentials, RoamingLists, RoamingStore, Sessions
@@ -97,6 +99,8 @@ class Transaction(Protocol):
     def sessions(self) -> Sessions: ...
     @property
     def webhooks(self) -> Webhooks: ...
+    @property
+    def proposals(self) -> Proposals: ...
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation (`mode`, `created_at`), or None."""
@@ -174,6 +178,7 @@ class Deployment:
         tokens: what access tokens say and how long.
         enrolment: what is asked before a certificate is issued.
         desk: None where one decision is made and no more.
+        approvals: who must agree before an act of consequence is done.
     """
 
     store: Store
@@ -186,6 +191,7 @@ class Deployment:
     tokens: TokenPolicy = field(default_factory=TokenPolicy)
     enrolment: EnrolmentRules = field(default_factory=EnrolmentRules)
     desk: Desk | None = None
+    approvals: ApprovalPolicy = field(default_factory=ApprovalPolicy)
 
 
 __all__ = [
@@ -208,6 +214,7 @@ __all__ = [
     "PartnerObjects",
     "Partners",
     "Pools",
+    "Proposals",
     "RoamingLists",
     "RoamingStore",
     "Sessions",

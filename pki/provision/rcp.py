@@ -7,11 +7,12 @@ A root that is revoked does not cascade; that is an organisational process (spec
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import uuid
 from dataclasses import dataclass
 
-from pki import access, audit, trust
+from pki import access, audit, gate, trust
 from pki.errors import BadInput, JsonValue, NotFound, PolicyViolation
 from pki.ids import Fingerprint, quote
 from pki.model import (
@@ -88,6 +89,12 @@ def add(  # noqa: PLR0913 - what is added, and its proof
     _confirmed(certificate.fingerprint, confirm)
     if not certificate.self_issued or not certifies(certificate.public_key, certificate.x509):
         raise BadInput("root_not_self_signed", "A root signs itself; this certificate does not.")
+    wanted = {
+        "certificate": base64.b64encode(certificate.der).decode(),
+        "domain": domain.value,
+        "trustLists": [each.value for each in trust_lists],
+    }
+    gate.enter(deployment, principal, "root.add", wanted)
     anchor = Anchor(
         fingerprint=certificate.fingerprint,
         domain=domain,
@@ -125,6 +132,8 @@ def remove(
             found = _find(tx, root_id)
             _confirmed(found.certificate.fingerprint, confirm)
             return found
+    wanted = {"root": root_id, "confirm": confirm}
+    gate.enter(deployment, principal, "root.remove", wanted)
     now = deployment.clock.now()
     with deployment.store.write() as tx:
         found = _find(tx, root_id)
@@ -145,6 +154,8 @@ def set_trust_lists(
 ) -> Root:
     """Say on which trust lists a root stands; errors as `remove`."""
     access.require(principal, access.Action.KEEP_TRUST)
+    wanted = {"root": root_id, "trustLists": [each.value for each in lists], "confirm": confirm}
+    gate.enter(deployment, principal, "root.lists", wanted)
     now = deployment.clock.now()
     with deployment.store.write() as tx:
         found = _find(tx, root_id)
@@ -175,6 +186,8 @@ def add_cross_certificate(
     access.require(principal, access.Action.KEEP_TRUST)
     certificate = trust.anchor_certificate(data)
     _confirmed(certificate.fingerprint, confirm)
+    wanted = {"certificate": base64.b64encode(certificate.der).decode()}
+    gate.enter(deployment, principal, "root.cross.add", wanted)
     now = deployment.clock.now()
     with deployment.store.write() as tx:
         certified = _crossed(certificate, _roots(tx))
@@ -204,18 +217,13 @@ def remove_cross_certificate(
     """Remove one. Raises NotFound (`cross_certificate_unknown`), BadInput as `remove`."""
     access.require(principal, access.Action.KEEP_TRUST)
     _confirmed(fingerprint, confirm)
+    wanted = {"fingerprint": fingerprint.value}
+    gate.enter(deployment, principal, "root.cross.remove", wanted)
+    now = deployment.clock.now()
     with deployment.store.write() as tx:
         if not tx.pools.remove_cross_certificate(fingerprint):
             raise NotFound("cross_certificate_unknown", "There is no such cross certificate.")
-        audit.record(
-            tx,
-            chain=audit.ADMIN,
-            at=deployment.clock.now(),
-            actor=principal.name,
-            action="root.cross.remove",
-            subject=fingerprint.value,
-            details={},
-        )
+        audit.note(tx, now, principal.name, "root.cross.remove", fingerprint.value)
 
 
 def payload(found: Root) -> dict[str, JsonValue]:
@@ -303,12 +311,4 @@ def _record(  # noqa: PLR0913 - the columns of an audit row
     found: Root,
     details: dict[str, JsonValue],
 ) -> None:
-    audit.record(
-        tx,
-        chain=audit.ADMIN,
-        at=at,
-        actor=principal.name,
-        action=action,
-        subject=found.certificate.fingerprint.value,
-        details=details,
-    )
+    audit.note(tx, at, principal.name, action, found.certificate.fingerprint.value, details)

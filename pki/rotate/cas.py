@@ -14,7 +14,7 @@ import json
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from pki import access, audit, hierarchy
+from pki import access, audit, gate, hierarchy
 from pki.clock import format_time
 from pki.errors import Conflict, NotFound
 from pki.hierarchy import IssuerPlan
@@ -47,6 +47,8 @@ def prepare(deployment: Deployment, principal: Principal, name: str) -> Rotation
         found = line(tx, name)
         _refuse(found, Step.CLOSE)
         wanted = _plan_of(tx, found.newest)
+    act = {"name": name, "newest": found.newest.issuer_id}
+    gate.enter(deployment, principal, "rotate.prepare", act)
     made = hierarchy.next_generation(deployment, principal, wanted, number(found))
     if made.parent_id is None and found.active:
         cross.certify(deployment, principal, by=found.active[-1], subject=made)
@@ -99,16 +101,14 @@ def switch(deployment: Deployment, principal: Principal, name: str) -> Rotation:
         Conflict: `not_prepared`.
     """
     access.require(principal, access.Action.KEEP_HIERARCHY)
+    with deployment.store.read() as tx:
+        prepared = _prepared(line(tx, name))
+    act = {"name": name, "prepared": prepared.issuer_id}
+    gate.enter(deployment, principal, "rotate.switch", act)
     now = deployment.clock.now()
     with deployment.store.write() as tx:
         found = line(tx, name)
-        new = found.prepared
-        if new is None:
-            raise Conflict(
-                "not_prepared",
-                f"No next generation of {name} is prepared.",
-                hint=f"`pnc rotate ca {name} --step prepare --yes` makes it.",
-            )
+        new = _prepared(found)
         told = {"generation": new.generation, "at": format_time(now)}
         tx.put_setting(fact(name), json.dumps(told))
         _move(tx, new, IssuerState.ACTIVE, now, principal)
@@ -124,6 +124,16 @@ def switch(deployment: Deployment, principal: Principal, name: str) -> Rotation:
         following=Step.CLOSE,
         wait_until=now + GRACE,
     )
+
+
+def _prepared(found: Line) -> Issuer:
+    if found.prepared is None:
+        raise Conflict(
+            "not_prepared",
+            f"No next generation of {found.name} is prepared.",
+            hint=f"`pnc rotate ca {found.name} --step prepare --yes` makes it.",
+        )
+    return found.prepared
 
 
 def close(
@@ -188,6 +198,8 @@ def retire(
         Conflict: `issuer_active`, `issuer_needed`: certificates of it live.
     """
     access.require(principal, access.Action.KEEP_HIERARCHY)
+    if abandon:
+        gate.enter(deployment, principal, "rotate.abandon", {"issuer": issuer_id})
     now = deployment.clock.now()
     with deployment.store.write() as tx:
         issuer = tx.issuers.get(issuer_id)

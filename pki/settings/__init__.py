@@ -17,7 +17,7 @@ from typing import Final
 
 from pki.enrol.policy import EnrolPolicy, Label, read_label
 from pki.errors import BadInput
-from pki.model import LIMIT_OCPP_21, Budget, TokenPolicy
+from pki.model import LIMIT_OCPP_21, ApprovalPolicy, Budget, TokenPolicy
 from pki.outbound import Network, OutboundPolicy
 from pki.settings import enrolment, keys
 from pki.settings.values import (
@@ -27,6 +27,7 @@ from pki.settings.values import (
     Mode,
     Settings,
     default_database,
+    usual_approvals,
 )
 from pki.settings.writing import to_toml
 from pki.status.policy import StatusPolicy
@@ -36,6 +37,7 @@ _KEYS: Final[Mapping[str, type]] = {
     "database_url": str,
     "public_url": str,
     "approvals.required": int,
+    "approvals.expire_hours": int,
     "decisions.keep_days": int,
     "ocpp.base64url_hash_data": bool,
     "enrol.approval": list,
@@ -148,9 +150,6 @@ def _settings(
     database = str(values.get("database_url", default_database(home)))
     if not database.startswith(_DATABASES):
         faults.append("database_url begins with none of " + ", ".join(_DATABASES))
-    approvals = _number(values, "approvals.required", 0, 0, 9, faults)
-    if approvals > 0:
-        faults.append("approvals.required is above 0, but two-person control is not built yet")
     of_keys = keys.read(values, environment, faults)
     if of_keys.passphrase is None and mode == Mode.PRODUCTION:
         faults.append("keys.passphrase_file (PNC_KEY_PASSPHRASE_FILE) is needed in production mode")
@@ -159,7 +158,7 @@ def _settings(
         mode=Mode(mode),
         database_url=database,
         public_url=public_url,
-        approvals_required=approvals,
+        approvals=_approvals(values, faults, Mode(mode)),
         keys=of_keys,
         host=host,
         port=port,
@@ -177,6 +176,16 @@ def _settings(
         ),
         base64url_hash_data=bool(values.get("ocpp.base64url_hash_data", False)),
         tokens=_tokens(values, faults),
+    )
+
+
+def _approvals(values: Mapping[str, object], faults: list[str], mode: Mode) -> ApprovalPolicy:
+    """Read who must agree; in production nobody acts alone."""
+    least, usual = 0 if mode is Mode.DEMO else 1, usual_approvals(mode)
+    hours = _number(values, "approvals.expire_hours", 72, 1, 720, faults)
+    return ApprovalPolicy(
+        required=_number(values, "approvals.required", usual, least, 9, faults),
+        lifetime=dt.timedelta(hours=hours),
     )
 
 

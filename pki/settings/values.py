@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from pki.enrol.policy import EnrolPolicy
-from pki.model import Budget, EnrolmentRules, TokenPolicy
+from pki.model import ApprovalPolicy, Budget, EnrolmentRules, TokenPolicy
 from pki.outbound import OutboundPolicy
 from pki.settings.keys import KeySettings
 from pki.status.policy import StatusPolicy
@@ -34,7 +34,7 @@ class Settings:
     Attributes:
         home: directory of state, keys and logs.
         public_url: address under which relying parties reach this service; stands in certificates.
-        approvals_required: 0 until two-person control is built; any other value is refused.
+        approvals: how many others must approve an act of consequence; at least 1 in production.
         keep_decisions: receipts older than that are pruned.
         budget: how long the answer to an installation may be.
         mtls_port: second listener, TLS with client certificates, for re-enrolment; 0: none.
@@ -48,7 +48,7 @@ class Settings:
     mode: Mode
     database_url: str
     public_url: str
-    approvals_required: int
+    approvals: ApprovalPolicy
     host: str
     port: int
     workers: int
@@ -69,6 +69,11 @@ class Settings:
     def demo(self) -> bool:
         """Tell whether this is a demo installation."""
         return self.mode is Mode.DEMO
+
+
+def usual_approvals(mode: Mode) -> int:
+    """Return how many others must approve where the settings do not say."""
+    return 0 if mode is Mode.DEMO else 2
 
 
 def default_database(home: Path) -> str:

@@ -7,7 +7,7 @@ from pki.model import Budget
 from pki.outbound import Network
 from pki.settings import enrolment, keys
 from pki.settings.keys import quoted
-from pki.settings.values import Settings, default_database
+from pki.settings.values import Settings, default_database, usual_approvals
 from pki.status.policy import StatusPolicy
 
 
@@ -20,7 +20,8 @@ def to_toml(settings: Settings) -> str:
         f"public_url = {quoted(settings.public_url)}",
         "",
         "[approvals]",
-        f"required = {settings.approvals_required}",
+        *_required_line(settings),
+        f"expire_hours = {int(settings.approvals.lifetime.total_seconds()) // 3600}",
     ]
     lines += [
         *keys.to_lines(settings.keys),
@@ -54,6 +55,12 @@ def to_toml(settings: Settings) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _required_line(settings: Settings) -> list[str]:
+    """Write nothing that the mode implies: a home may change its mode."""
+    required = settings.approvals.required
+    return [f"required = {required}"] if required != usual_approvals(settings.mode) else []
 
 
 def _database_line(settings: Settings) -> list[str]:

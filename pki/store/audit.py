@@ -64,6 +64,11 @@ class AuditRows:
         row = self._session.first(_ENTRY, place)
         return _entry(row) if row else None
 
+    def entry(self, chain: str, sequence: int) -> AuditEntry | None:
+        """Return one entry, or None."""
+        row = self._session.first(_ENTRY, {"chain": chain, "sequence": sequence})
+        return _entry(row) if row else None
+
     def append(self, entry: AuditEntry) -> None:
         """
         Add the next entry.

@@ -21,6 +21,7 @@ from pki.store.page_marks import PageMarkRows
 from pki.store.partner_objects import PartnerObjectRows
 from pki.store.partners import PartnerRows
 from pki.store.pools import PoolRows
+from pki.store.proposals import ProposalRows
 from pki.store.roaming import RoamingRows
 from pki.store.roaming_lists import RoamingListRows
 from pki.store.schema import settings
@@ -63,6 +64,7 @@ class Unit:
         "partner_objects",
         "partners",
         "pools",
+        "proposals",
         "roaming",
         "sessions",
         "status",
@@ -95,6 +97,7 @@ class Unit:
         self.credentials = CredentialRows(session)
         self.sessions = SessionRows(session)
         self.webhooks = WebhookRows(session)
+        self.proposals = ProposalRows(session)
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation, or None."""

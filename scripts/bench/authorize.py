@@ -26,7 +26,7 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from pki import access, agreements
+from pki import agreements, clients
 from pki.model import EVERY, Role, Terms
 from pki.pkix import pem
 from pki.services import Services
@@ -44,7 +44,7 @@ def caller(services: Services) -> str:
     if not agreements.search(services.deployment, homes.ACTOR):
         terms = Terms(cpo=EVERY, emsp=EVERY, valid_from=services.deployment.clock.now())
         agreements.add(services.deployment, homes.ACTOR, terms, agreement_id="bench")
-    _, token = access.add_client(services.deployment, homes.ACTOR, Role.CPO, ("DEBEN",))
+    _, token = clients.add(services.deployment, homes.ACTOR, Role.CPO, ("DEBEN",))
     return token
 
 

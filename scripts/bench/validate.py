@@ -57,7 +57,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from rich.console import Console
 from rich.table import Table
 
-from pki import access
+from pki import clients
 from pki.ids import Emaid
 from pki.issue.phases import chain_of
 from pki.model import (
@@ -353,7 +353,7 @@ def _over_http(home: Path, count: int, rounds: int, seconds: int) -> None:
 
 def _requests(services: Services, count: int) -> list[bytes]:
     records = homes.issue_really(services, count)
-    _, token = access.add_client(services.deployment, homes.ACTOR, Role.CPO, ("DECPA",))
+    _, token = clients.add(services.deployment, homes.ACTOR, Role.CPO, ("DECPA",))
     with services.deployment.store.read() as tx:
         chains = [chain_of(tx, record) for record in records]
     return [_request(token, each) for each in chains]

@@ -13,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pki import access
+from pki import clients
 from pki.errors import BadInput, PkiError
 from pki.ids import HostName, StationSerial
 from pki.issue import Issued, IssueRequest, issue
@@ -35,7 +35,7 @@ HOST = "csms.example.com"
 @pytest.fixture
 def deployment(full: Services) -> Deployment:
     for party in ("DECPA", "DECPB"):
-        access.add_client(full.deployment, ADMIN, Role.CPO, (party,), name=f"Operator {party}")
+        clients.add(full.deployment, ADMIN, Role.CPO, (party,), name=f"Operator {party}")
     rules = EnrolmentRules(tenants={"DECPA": TenantRules(csms_domains=("example.com",))})
     return replace(full.deployment, enrolment=rules)
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 from werkzeug.test import TestResponse
 
-from pki import access
+from pki import clients
 from pki.model import Role
 from pki.pkix.suites import Suite
 from pki.services import Services
@@ -54,7 +54,7 @@ class World:
 def world_of(services: Services) -> World:
     tokens = {}
     for label, (role, parties, pki) in CLIENTS.items():
-        _, tokens[label] = access.add_client(services.deployment, ADMIN, role, parties, pki=pki)
+        _, tokens[label] = clients.add(services.deployment, ADMIN, role, parties, pki=pki)
     return World(services, Caller(create_app(services), tokens), make_car(services))
 
 

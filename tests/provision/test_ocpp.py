@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pki import access
+from pki import clients
 from pki.errors import PolicyViolation
 from pki.ids import Edition
 from pki.model import Budget, Role
@@ -33,7 +33,7 @@ SCHEMA_20 = "urn:iso:std:iso:15118:-20:CommonMessages"
 def caller(services: Services) -> Caller:
     parties = {"cpo": ("DECPA",), "emsp": ("DEMOA",), "oem": ("XYZ",)}
     tokens = {
-        name: access.add_client(services.deployment, ADMIN, Role(name), ids, name="Demo")[1]
+        name: clients.add(services.deployment, ADMIN, Role(name), ids, name="Demo")[1]
         for name, ids in parties.items()
     }
     return Caller(create_app(services), tokens)

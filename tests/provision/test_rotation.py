@@ -10,7 +10,7 @@ from typing import Self
 
 import pytest
 
-from pki import access, audit, rotate, tokens
+from pki import audit, clients, rotate, tokens
 from pki.errors import Unavailable
 from pki.ids import Edition
 from pki.issue import IssueRequest, issue
@@ -156,7 +156,7 @@ def test_every_kind_of_key_is_rotated_under_load_and_no_request_fails(
     )
     world.issue()
     _partner(services)
-    client, secret = access.add_client(deployment, ADMIN, Role.CPO, ("DECPA",))
+    client, secret = clients.add(deployment, ADMIN, Role.CPO, ("DECPA",))
     first = tokens.grant(deployment, client.client_id, secret).text
 
     def tokens_work() -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from pki import access, contracts
+from pki import clients, contracts
 from pki.cli import main
 from pki.model import Role
 from pki.services import Services
@@ -23,8 +23,8 @@ from web.app import create_app
 
 @pytest.fixture
 def csms(services: Services) -> Caller:
-    _, token = access.add_client(services.deployment, ADMIN, Role.CPO, (CPO,))
-    _, other = access.add_client(services.deployment, ADMIN, Role.EMSP, (EMSP,))
+    _, token = clients.add(services.deployment, ADMIN, Role.CPO, (CPO,))
+    _, other = clients.add(services.deployment, ADMIN, Role.EMSP, (EMSP,))
     return Caller(create_app(services), {"cpo": token, "emsp": other})
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from pki import access, contracts, foreign, trust
+from pki import clients, contracts, foreign, trust
 from pki.model import (
     ChangeKind,
     ContractState,
@@ -57,8 +57,8 @@ def _key(services: Services) -> None:
 
 
 def _caller(services: Services) -> None:
-    client, _ = access.add_client(services.deployment, ADMIN, Role.CPO, ("DECPA",))
-    access.disable_client(services.deployment, ADMIN, client.client_id)
+    client, _ = clients.add(services.deployment, ADMIN, Role.CPO, ("DECPA",))
+    clients.disable(services.deployment, ADMIN, client.client_id)
 
 
 @pytest.mark.parametrize(

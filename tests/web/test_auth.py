@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pki import access
+from pki import clients
 from pki.services import Services
 from tests.web.calling import Caller, code, csr, token
 from tests.web.conftest import ADMIN
@@ -149,6 +149,6 @@ def test_a_client_that_was_removed_is_refused_at_the_next_request(
     caller: Caller, running: Services
 ) -> None:
     assert caller.get("/v1/certificates", role="cpo").status_code == 200
-    mine = [c for c in access.clients(running.deployment, ADMIN) if c.role.value == "cpo"]
-    access.disable_client(running.deployment, ADMIN, mine[0].client_id)
+    mine = [c for c in clients.registered(running.deployment, ADMIN) if c.role.value == "cpo"]
+    clients.disable(running.deployment, ADMIN, mine[0].client_id)
     assert code(caller.get("/v1/certificates", role="cpo")) == (401, "token_invalid")

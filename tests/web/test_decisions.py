@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema.validators import validator_for
 
-from pki import access, contracts
+from pki import clients, contracts
 from pki.issue import IssueRequest, issue
 from pki.model import ContractState, Role
 from pki.pkix.pem import encode
@@ -112,7 +112,7 @@ def world(small_home: Path) -> Iterator[World]:
     with opened(small_home) as services:
         request = IssueRequest(kind=Kind.CONTRACT, common_name=EMAID)
         chain = issue(services.deployment, ADMIN, request).chain
-        _, token = access.add_client(services.deployment, ADMIN, Role.CPO, ("DECPA",))
+        _, token = clients.add(services.deployment, ADMIN, Role.CPO, ("DECPA",))
         asgi = Application(services)
         yield World(services, create_app(services), asgi, token, chain)
         asgi.stop()
@@ -186,9 +186,9 @@ def test_a_change_is_seen_by_the_next_request(world: World) -> None:
 def test_a_caller_that_was_removed_is_refused_at_once(world: World) -> None:
     body = _v1(world)
     assert world.both(V1, body)[1][0] == 200
-    for client in access.clients(world.services.deployment, ADMIN):
+    for client in clients.registered(world.services.deployment, ADMIN):
         if client.disabled_at is None:
-            access.disable_client(world.services.deployment, ADMIN, client.client_id)
+            clients.disable(world.services.deployment, ADMIN, client.client_id)
     assert [answer[0] for answer in world.both(V1, body)] == [401, 401]
 
 

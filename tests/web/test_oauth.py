@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from pki import access, demo
+from pki import clients, demo
 from pki.services import Services
 from tests.web.calling import Caller, code
 from tests.web.conftest import ADMIN, PUBLIC_URL
@@ -122,6 +122,6 @@ def test_a_client_that_was_removed_stops_at_once(
 ) -> None:
     token = caller.post("/oauth/token", GRANT | credentials).json["access_token"]  # type: ignore[index]
     assert use(caller, token) == 200
-    access.disable_client(running.deployment, ADMIN, credentials["client_id"])
+    clients.disable(running.deployment, ADMIN, credentials["client_id"])
     answer = caller.get("/v1/certificates", headers={"X-API-Key": token})
     assert code(answer) == (401, "token_invalid")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from alembic import context
 
 import pki.store.schema
+import pki.store.schema_approvals
 import pki.store.schema_events
 import pki.store.schema_evidence
 import pki.store.schema_partners

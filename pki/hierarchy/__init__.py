@@ -2,26 +2,24 @@
 CA hierarchies from one reviewed TOML file.
 
 Every certificate goes through the same two phases as a leaf, and its twin through the full lint. A
-run
-that was interrupted goes on where it stopped: what exists is left as it is.
+run that was interrupted goes on where it stopped: what exists is left as it is.
 """
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Final
 
-from pki import access, trust
-from pki.errors import BadInput, Conflict, NotFound, PolicyViolation, Unavailable
+from pki import access, gate, trust
+from pki.errors import Conflict, PolicyViolation, Unavailable
+from pki.hierarchy.plans import IssuerPlan, read
 from pki.ids import SerialNumber
 from pki.issue import Order, carry_out, linted_twin, twin_of, validity_end
 from pki.model import Anchor, Domain, Issuer, IssuerState, Principal
 from pki.pkix import build, fulllint
 from pki.pkix.certificate import load
-from pki.pkix.profiles import Kind, Profile, find
+from pki.pkix.profiles import Kind, find
 from pki.pkix.suites import PublicKey, Suite, generate
 from pki.ports import Deployment, Signer
 from pki.status import responders
@@ -37,172 +35,11 @@ _PROBE_SERIAL: Final = SerialNumber.from_int(1 << 126)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IssuerPlan:
-    """One CA of a hierarchy file, for one edition."""
-
-    name: str
-    kind: Kind
-    suite: Suite
-    parent: str | None
-    common_name: str
-    organization: str
-    country: str
-    responder: bool
-    crl_url: bool
-    crl_shards: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
     """What `create` did with one CA of the plan."""
 
     issuer: Issuer
     existed: bool
-
-
-def read(text: str) -> list[IssuerPlan]:
-    """
-    Read a hierarchy file completely.
-
-    Raises:
-        BadInput: `invalid_hierarchy`, with every fault in `data["faults"]`.
-    """
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _invalid([f"not TOML: {error}"]) from error
-    faults: list[str] = []
-    plans = list(_plans(document, faults))
-    faults.extend(_structure_faults(plans))
-    if faults:
-        raise _invalid(faults)
-    return plans
-
-
-def _invalid(faults: list[str]) -> BadInput:
-    return BadInput(
-        "invalid_hierarchy",
-        f"The hierarchy file has {len(faults)} faults: " + "; ".join(faults) + ".",
-        data={"faults": faults},
-    )
-
-
-_KEYS: Final = {
-    "": {"operator", "edition", "issuer"},
-    "operator": {"organization", "country"},
-    "edition": {"suffix", "suite"},
-    "issuer": {"name", "kind", "parent", "common_name", "responder", "crl_url", "crl_shards"},
-}
-_TYPES: Final[Mapping[str, type]] = {"responder": bool, "crl_url": bool, "crl_shards": int}
-_MAX_SHARDS: Final = 999
-_NEEDED: Final = {
-    "operator": {"organization", "country"},
-    "edition": {"suffix", "suite"},
-    "issuer": {"name", "kind", "common_name"},
-}
-
-
-def _plans(document: dict[str, Any], faults: list[str]) -> Iterator[IssuerPlan]:
-    faults.extend(f"unknown table {key!r}" for key in sorted(set(document) - _KEYS[""]))
-    operator = _table(document.get("operator"), "operator", faults)
-    editions = [_table(item, "edition", faults) for item in document.get("edition", [])]
-    issuers = [_table(item, "issuer", faults) for item in document.get("issuer", [])]
-    if not editions or not issuers:
-        faults.append("at least one [[edition]] and one [[issuer]] are needed")
-    if faults:
-        return
-    for edition in editions:
-        for issuer in issuers:
-            plan = _plan(operator, edition, issuer, faults)
-            if plan is not None:
-                yield plan
-
-
-def _table(value: object, name: str, faults: list[str]) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        faults.append(f"the table {name} is missing")
-        return {}
-    faults.extend(f"unknown key {name}.{key}" for key in sorted(set(value) - _KEYS[name]))
-    faults.extend(f"{name}.{key} is missing" for key in sorted(_NEEDED[name] - set(value)))
-    for key, item in value.items():
-        wanted = _TYPES.get(key, str)
-        if type(item) is not wanted:
-            faults.append(f"{name}.{key} is no {wanted.__name__}")
-    return value
-
-
-def _plan(
-    operator: dict[str, Any], edition: dict[str, Any], issuer: dict[str, Any], faults: list[str]
-) -> IssuerPlan | None:
-    unfit = [
-        f"{value!r} is no {what}"
-        for value, what, known in (
-            (issuer["kind"], "kind of certificate", list(Kind)),
-            (edition["suite"], "suite", list(Suite)),
-        )
-        if value not in known
-    ]
-    if unfit:
-        faults.extend(fault for fault in unfit if fault not in faults)
-        return None
-    kind, suite = Kind(issuer["kind"]), Suite(edition["suite"])
-    parent = issuer.get("parent")
-    return IssuerPlan(
-        name=f"{issuer['name']}-{edition['suffix']}",
-        kind=kind,
-        suite=suite,
-        parent=f"{parent}-{edition['suffix']}" if parent else None,
-        common_name=f"{issuer['common_name']} {edition['suffix']}",
-        organization=operator["organization"],
-        country=operator["country"],
-        responder=issuer.get("responder", True),
-        crl_url=issuer.get("crl_url", False),
-        crl_shards=issuer.get("crl_shards", 0),
-    )
-
-
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,30}", re.ASCII)
-_COUNTRY: Final = re.compile(r"[A-Z]{2}", re.ASCII)
-_MAX_ATTRIBUTE: Final = 64
-
-
-def _text_faults(plan: IssuerPlan) -> Iterator[str]:
-    """Judge what would fail only when a certificate is made, or break an address."""
-    if not _NAME.fullmatch(plan.name):
-        yield f"{plan.name!r} is no name of lower-case letters, digits and hyphens"
-    if not _COUNTRY.fullmatch(plan.country):
-        yield f"{plan.country!r} is no country code of two capital letters"
-    for text in (plan.common_name, plan.organization):
-        if not 0 < len(text) <= _MAX_ATTRIBUTE or not text.isprintable():
-            yield f"{text!r} does not fit into a certificate's subject"
-
-
-def _structure_faults(plans: list[IssuerPlan]) -> Iterator[str]:
-    kinds: dict[str, Kind] = {}
-    for plan in plans:
-        yield from _text_faults(plan)
-        if plan.name in kinds:
-            yield f"{plan.name} stands twice"
-        if not 0 <= plan.crl_shards <= _MAX_SHARDS:
-            yield f"{plan.name} has crl_shards outside 0 to {_MAX_SHARDS}"
-        try:
-            profile = find(plan.kind, plan.suite.edition)
-        except NotFound as error:
-            yield f"{plan.name}: {error.message}"
-        else:
-            yield from _profile_faults(plan, profile, kinds)
-        kinds[plan.name] = plan.kind
-
-
-def _profile_faults(plan: IssuerPlan, profile: Profile, kinds: Mapping[str, Kind]) -> Iterator[str]:
-    if not profile.ca:
-        yield f"{plan.name} is of kind {plan.kind}, which is no CA"
-    if profile.self_signed and plan.parent is not None:
-        yield f"{plan.name} is a root and has a parent"
-    elif not profile.self_signed and kinds.get(plan.parent or "") not in profile.issued_by:
-        yield f"{plan.name} needs a parent, listed before it, of kind " + " or ".join(
-            profile.issued_by
-        )
 
 
 def create(
@@ -223,6 +60,9 @@ def create(
         PolicyViolation: `lint_failed` before anything of that CA is signed.
     """
     access.require(principal, access.Action.KEEP_HIERARCHY)
+    if not all(_exists(deployment, plan) for plan in plans):
+        wanted = {"plans": [asdict(plan) for plan in plans]}
+        gate.enter(deployment, principal, "hierarchy.create", wanted)
     made = []
     for plan in plans:
         made.append(_create_one(deployment, principal, plan))
@@ -230,11 +70,16 @@ def create(
     return made
 
 
-def _create_one(deployment: Deployment, principal: Principal, plan: IssuerPlan) -> Made:
+def _exists(deployment: Deployment, plan: IssuerPlan) -> bool:
     with deployment.store.read() as tx:
-        existing = tx.issuers.get(_id(plan, 1))
+        found = tx.issuers.get(_id(plan, 1))
+    return found is not None and found.state is not IssuerState.PENDING
+
+
+def _create_one(deployment: Deployment, principal: Principal, plan: IssuerPlan) -> Made:
+    existed = _exists(deployment, plan)
+    with deployment.store.read() as tx:
         parent = tx.issuers.active(plan.parent) if plan.parent else None
-    existed = existing is not None and existing.state is not IssuerState.PENDING
     if not existed and plan.parent and parent is None:
         raise _parent_missing(plan)
     if not existed:
@@ -403,3 +248,14 @@ def _make_responder(deployment: Deployment, principal: Principal, issuer: Issuer
     public_key = generate(issuer.suite).public_key()
     lint_fully(deployment, responders.order(deployment, issuer, public_key))
     responders.make(deployment, principal, issuer)
+
+
+__all__ = [
+    "ROOT_DOMAINS",
+    "IssuerPlan",
+    "Made",
+    "create",
+    "lint_fully",
+    "next_generation",
+    "read",
+]

@@ -13,6 +13,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from pki.clock import format_time
@@ -58,12 +59,38 @@ def record(  # noqa: PLR0913 - the columns of an audit row
     return entry
 
 
+def note(  # noqa: PLR0913 - the columns of an audit row
+    tx: Transaction,
+    at: dt.datetime,
+    actor: str,
+    action: str,
+    subject: str,
+    details: Mapping[str, JsonValue] = MappingProxyType({}),
+) -> AuditEntry:
+    """Append one entry to the chain of administration inside the caller's transaction."""
+    return record(
+        tx, chain=ADMIN, at=at, actor=actor, action=action, subject=subject, details=details
+    )
+
+
+def hold(tx: Transaction, chain: str) -> None:
+    """Make every other writer of a chain wait until the caller's transaction ends."""
+    tx.audit.head(chain)
+
+
 def entry_hash(
     chain: str, sequence: int, at: dt.datetime, told: tuple[str, str, str, str], previous: bytes
 ) -> bytes:
     """Return the SHA-256 that seals an entry; `told` is actor, action, subject, details."""
     sealed = [chain, sequence, format_time(at), *told, previous.hex()]
     return hashlib.sha256(json.dumps(sealed, separators=(",", ":")).encode()).digest()
+
+
+def sealed(entry: AuditEntry) -> bool:
+    """Tell whether an entry has the hash that its contents make."""
+    told = (entry.actor, entry.action, entry.subject, entry.details)
+    made = entry_hash(entry.chain, entry.sequence, entry.at, told, entry.previous_hash)
+    return made == entry.entry_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,8 +196,7 @@ def _problem(entry: AuditEntry, expected: int, previous: bytes) -> str | None:
         return f"entry {expected} is missing"
     if entry.previous_hash != previous:
         return "the link to the predecessor is broken"
-    told = (entry.actor, entry.action, entry.subject, entry.details)
-    if entry.entry_hash != entry_hash(entry.chain, entry.sequence, entry.at, told, previous):
+    if not sealed(entry):
         return "the entry was changed"
     return None
 

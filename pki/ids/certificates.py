@@ -71,9 +71,13 @@ class SerialNumber(Value):
         return int(self.value, 16)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fingerprint(Value):
     """The SHA-256 of a certificate's DER: 64 lower-case hexadecimal digits."""
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the text, with the least around it."""
+        return other.__class__ is Fingerprint and self.value == other.value
 
     def __hash__(self) -> int:
         """Hash the text, whose hash Python keeps: a decision looks up many."""

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Self
 
 from pki.ids.base import CheckDigit, Edition, Syntax, pattern
 from pki.ids.check_characters import check_character, check_character_din
 from pki.ids.parties import ProviderId
 
-_EMAID: Final = {
-    Edition.ISO2: Syntax(
-        pattern=pattern("(@{2})-?(#{3})-?(#{9})(?:-?(#))?"),
-        code="invalid_emaid",
-        noun="an EMAID of ISO 15118-2",
-        hint="Write 14 or 15 letters and digits, such as DE-8AA-CA2B3C4D5-L.",
-    ),
-    Edition.ISO20: Syntax(
-        pattern=pattern("(@{2})-?(#{3})-?(#{8,30})-?(#)"),
-        code="invalid_emaid",
-        noun="an EMAID of ISO 15118-20",
-        hint="Write 14 to 36 letters and digits, country and provider first.",
-    ),
-}
+_EMAID_2 = Syntax(
+    pattern=pattern("(@{2})-?(#{3})-?(#{9})(?:-?(#))?"),
+    code="invalid_emaid",
+    noun="an EMAID of ISO 15118-2",
+    hint="Write 14 or 15 letters and digits, such as DE-8AA-CA2B3C4D5-L.",
+)
+_EMAID_20 = Syntax(
+    pattern=pattern("(@{2})-?(#{3})-?(#{8,30})-?(#)"),
+    code="invalid_emaid",
+    noun="an EMAID of ISO 15118-20",
+    hint="Write 14 to 36 letters and digits, country and provider first.",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +48,8 @@ class Emaid:
         Raises:
             BadInput: `invalid_emaid`.
         """
-        country, provider, instance, last = _EMAID[edition].match(text).groups(default="")
+        syntax = _EMAID_2 if edition is Edition.ISO2 else _EMAID_20
+        country, provider, instance, last = syntax.match(text).groups(default="")
         key = f"{country}{provider}{instance}".upper()
         if edition is Edition.ISO20:
             key, verdict = key + last.upper(), CheckDigit.NOT_JUDGED

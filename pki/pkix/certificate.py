@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from pki.errors import BadInput
-from pki.ids import Fingerprint, SerialNumber
+from pki.ids import Emaid, Fingerprint, SerialNumber
 from pki.pkix.der import slice_certificate, without_explicit_ca_false
 from pki.pkix.suites import Suite, suite_of
 
@@ -59,9 +59,10 @@ class Later:
 
     public_key: object = None
     extensions: x509.Extensions | None = None
+    emaid: Emaid | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Certificate:
     """
     A parsed certificate; two are equal if their octets are.
@@ -75,7 +76,7 @@ class Certificate:
         deviations: what was read although the encoding is wrong.
         extension_oids: in their order.
         tbs, signature: what was signed, and the signature's octets.
-        shape: what certificates that look alike share (`pki.pkix.leaves`), or None.
+        shape: what leaves that look alike share (`pki.pkix.leaves`), or None.
     """
 
     der: bytes
@@ -108,6 +109,10 @@ class Certificate:
     x509: x509.Certificate = field(compare=False, repr=False)
     later: Later = field(compare=False, repr=False)
     shape: object = field(default=None, compare=False, repr=False)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the octets."""
+        return isinstance(other, Certificate) and self.der == other.der
 
     def __hash__(self) -> int:
         """Hash the octets, whose hash Python keeps."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import struct
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,11 +20,17 @@ _CN_TAGS: Final = (0x0C, 0x13)  # UTF8String, PrintableString
 PLAIN: Final = re.compile(rb"[A-Za-z0-9-]{1,64}")
 _KEY_ID: Final = bytes.fromhex("0603551d0e041604" + "14")
 KEY_ID_SIZE: Final = 20
-_VERSION: Final = bytes.fromhex("a003020102")
+_HEAD: Final = struct.Struct(">2sH2sH6sBB")
+"""Both outer lengths, version, tag and length of the serial, its first octet."""
+_LONG_SEQUENCE: Final = bytes.fromhex("3082")
+_VERSION_AND_INTEGER: Final = bytes.fromhex("a00302010202")
+_SERIAL: Final = _HEAD.size - 1
+_TBS: Final = 4
+_SHORTEST: Final = 256
+"""Octets of a to-be-signed part whose length takes two."""
 VALIDITY: Final = bytes.fromhex("301e170d")
 UTC_TIME: Final = bytes.fromhex("170d")
 _SEQUENCE: Final = 0x30
-_INTEGER: Final = 0x02
 _BIT_STRING: Final = 0x03
 _EXTENSIONS: Final = 0xA3
 _MAX_SERIAL: Final = 20
@@ -34,7 +41,7 @@ _Z: Final = 0x5A
 
 
 @dataclass(frozen=True, slots=True)
-class _Curve:
+class Curve:
     """y² = x³ - 3x + b modulo p, coordinates of `size` octets."""
 
     p: int
@@ -49,12 +56,12 @@ class _Curve:
         return on and x < self.p and y < self.p
 
 
-_P256: Final = _Curve(
+_P256: Final = Curve(
     p=2**256 - 2**224 + 2**192 + 2**96 - 1,
     b=0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B,
     size=32,
 )
-_P521: Final = _Curve(
+_P521: Final = Curve(
     p=2**521 - 1,
     b=int(
         "0051953eb9618e1c9a1f929a21a0b68540eea2da725b99b315f3b8b489918ef109e156193951ec7e937b1652c0bd"
@@ -65,7 +72,7 @@ _P521: Final = _Curve(
 )
 """FIPS 186-4 D.1.2.3 and D.1.2.5."""
 
-KEYS: Final[dict[Suite, tuple[bytes, int, _Curve | None]]] = {
+KEYS: Final[dict[Suite, tuple[bytes, int, Curve | None]]] = {
     Suite.P256: (
         bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004"),
         64,
@@ -87,7 +94,6 @@ class Cut:
     Where the parts of a leaf lie that differ from leaf to leaf.
 
     Attributes:
-        serial: the number.
         algorithm: where the fixed octets behind the serial begin; other places count from there.
         name, name_end: value of the common name.
         point, point_end: the public key.
@@ -96,7 +102,6 @@ class Cut:
         head: octets of the signature algorithm.
     """
 
-    serial: int
     algorithm: int
     validity: int
     name: int
@@ -110,19 +115,25 @@ class Cut:
     suite: Suite
 
 
-def head_of(der: bytes) -> tuple[int, int, int]:
+def head_of(der: bytes) -> tuple[int, int]:
     """
-    Read up to the serial; return it, where it ends, and where the to-be-signed part ends.
+    Return where the serial ends and where the to-be-signed part ends.
 
     Raises:
         Unusual, IndexError: not the usual form.
     """
-    outer, end = _sequence(der, 0)
-    begin, tbs_end = _sequence(der, outer)
-    if end != len(der) or end > MAX_CERTIFICATE_SIZE or not der.startswith(_VERSION, begin):
+    if len(der) < _SHORTEST:
         raise Unusual
-    serial, at = _serial(der, begin + len(_VERSION))
-    return serial, at, tbs_end
+    outer, whole, inner, signed, version, size, first = _HEAD.unpack_from(der)
+    if outer != _LONG_SEQUENCE or inner != _LONG_SEQUENCE or version != _VERSION_AND_INTEGER:
+        raise Unusual
+    if whole + _TBS != len(der) or whole > MAX_CERTIFICATE_SIZE - _TBS or signed < _SHORTEST:
+        raise Unusual
+    if not 1 <= size <= _MAX_SERIAL or first >= _LONG:
+        raise Unusual
+    if first == 0 and (size == 1 or der[_SERIAL + 1] < _LONG):
+        raise Unusual
+    return _SERIAL + size, 2 * _TBS + signed
 
 
 def cut_leaf(der: bytes) -> Cut:
@@ -132,7 +143,7 @@ def cut_leaf(der: bytes) -> Cut:
     Raises:
         Unusual, ValueError, IndexError: it has another form.
     """
-    serial, at, tbs_end = head_of(der)
+    at, tbs_end = head_of(der)
     issuer = _sequence(der, at)[1]
     validity = _sequence(der, issuer)[1]
     if not der.startswith(VALIDITY, validity) or not der.startswith(UTC_TIME, validity + 17):
@@ -143,7 +154,6 @@ def cut_leaf(der: bytes) -> Cut:
     extensions = _sequence(der, spki)[1]
     suite, point = _point(der, spki, extensions)
     return Cut(
-        serial=serial,
         algorithm=at,
         validity=validity - at,
         name=name - at,
@@ -160,17 +170,23 @@ def cut_leaf(der: bytes) -> Cut:
 
 def tbs_of(der: bytes, end: int) -> bytes:
     """Return the to-be-signed part, whose end is known."""
-    return der[_sequence(der, 0)[0] : end]
+    return der[_TBS:end]
+
+
+def serial_of(der: bytes, end: int) -> int:
+    """Return the serial, whose end is known."""
+    return int.from_bytes(der[_SERIAL:end])
 
 
 def _sequence(der: bytes, at: int) -> tuple[int, int]:
     """Return where the value of a SEQUENCE begins and ends; DER lengths only."""
     if der[at] != _SEQUENCE:
         raise Unusual
-    return _value(der, at)
+    return value_of(der, at)
 
 
-def _value(der: bytes, at: int) -> tuple[int, int]:
+def value_of(der: bytes, at: int) -> tuple[int, int]:
+    """Return where the value of an element begins and ends. Raises as `cut_leaf`."""
     size = der[at + 1]
     if size < _LONG:
         return at + 2, at + 2 + size
@@ -179,18 +195,6 @@ def _value(der: bytes, at: int) -> tuple[int, int]:
     if size == _LONG + 2 and der[at + 2]:
         return at + 4, at + 4 + (der[at + 2] << 8 | der[at + 3])
     raise Unusual
-
-
-def _serial(der: bytes, at: int) -> tuple[int, int]:
-    """Read a positive serial of at most 20 octets, and where it ends."""
-    size = der[at + 1]
-    first = der[at + 2]
-    if der[at] != _INTEGER or not 1 <= size <= _MAX_SERIAL or first >= _LONG:
-        raise Unusual
-    if first == 0 and (size == 1 or der[at + 3] < _LONG):
-        raise Unusual
-    end = at + 2 + size
-    return int.from_bytes(der[at + 2 : end]), end
 
 
 def _common_name(der: bytes, subject: int, end: int) -> tuple[int, int]:
@@ -219,14 +223,14 @@ def _key_id(der: bytes, extensions: int, end: int) -> int:
     if found < 0 or der.find(_KEY_ID, found + 1, end) >= 0 or der[extensions] != _EXTENSIONS:
         raise Unusual
     before = found + len(_KEY_ID)
-    if _value(der, extensions)[1] != end or before + KEY_ID_SIZE > end:
+    if value_of(der, extensions)[1] != end or before + KEY_ID_SIZE > end:
         raise Unusual
     return before
 
 
 def signature_of(der: bytes, at: int) -> bytes:
     """Return the value of the BIT STRING that ends a certificate. Raises as `cut_leaf`."""
-    body, end = _value(der, at)
+    body, end = value_of(der, at)
     if der[at] != _BIT_STRING or end != len(der) or der[body] != 0:
         raise Unusual
     return der[body + 1 : end]

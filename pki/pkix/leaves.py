@@ -11,8 +11,9 @@ them is left to `pki.pkix.certificate.load`, which reads every certificate.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from cryptography import x509
 
@@ -25,20 +26,26 @@ from pki.pkix.leaf_cut import (
     PLAIN,
     UTC_TIME,
     VALIDITY,
+    Curve,
     Cut,
     Unusual,
     cut_leaf,
     head_of,
+    serial_of,
     signature_of,
     tbs_of,
     time_of,
+    value_of,
 )
+from pki.pkix.recent import Recent
 
 MOST: Final = 512
 """Shapes that one process keeps; a real hierarchy has some per issuer."""
 
+MOST_LEAVES: Final = 4096
+"""Leaves whose reading is remembered, some 10 MB at the most."""
+
 _CN_OID: Final = "2.5.4.3"
-_WINDOW: Final = 64
 _ALIKE: Final = 15
 """Shapes besides the newest that are kept although they begin alike and are as long."""
 
@@ -48,11 +55,12 @@ Key = tuple[int, bytes]
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Shape:
     """
-    A leaf that was read completely, what others must share with it, and how its names go on.
+    A leaf that was read completely, no CA; what others must share with it; how its names go on.
 
     Attributes:
         cut: where its parts lie.
         before_dates, before_name, before_point, before_key_id, behind: fixed octets.
+        curve: that of its keys; None where any octets are a key.
         text, normal: what stands before and behind the CN.
     """
 
@@ -63,16 +71,40 @@ class Shape:
     before_point: bytes
     before_key_id: bytes
     behind: bytes
+    curve: Curve | None
     text: tuple[str, str]
     normal: tuple[NormalName, NormalName]
+
+
+class Alike(Certificate):
+    """
+    A leaf of a known shape: a decision needs few of its fields, so the others are filled in when
+    they are first asked for, from its octets or from its model.
+    """
+
+    __slots__ = ("tbs_end",)
+    tbs_end: int
+    shape: Shape
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - of any field
+        """Fill in a field that is empty so far."""
+        make = _CUT_LATER.get(name)
+        found = make(self) if make is not None else getattr(self.shape.model, name)
+        object.__setattr__(self, name, found)
+        return found
+
+    def at(self, place: int) -> int:
+        """Return where a place of the shape's cut lies in these octets."""
+        return self.tbs_end - self.shape.cut.end + place
 
 
 class Leaves:
     """The shapes that one process has learnt; safe to share between threads."""
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int = MOST, most_leaves: int = MOST_LEAVES) -> None:
         self._most = most
         self._shapes: dict[Key, tuple[Shape, ...]] = {}
+        self._read: Recent[bytes, Certificate] = Recent(most_leaves)
 
     @property
     def size(self) -> int:
@@ -86,16 +118,26 @@ class Leaves:
         Raises:
             BadInput: as `load`.
         """
-        if self._shapes:
-            try:
-                serial, at, end = head_of(der)
-                for shape in self._shapes.get(_key(der, at, end), ()):
-                    found = _read(der, serial, at, end, shape)
-                    if found is not None:
-                        return found
-            except (Unusual, ValueError, IndexError):
-                pass  # read completely, and refused there if it is wrong
-        return load(der)
+        if not self._shapes:
+            return load(der)
+        leaf = self._read.get(der)
+        if leaf is None:
+            leaf = self._cut(der)
+            if leaf is None:
+                return load(der)  # and refused there if it is wrong
+            self._read.put(der, leaf)
+        return leaf
+
+    def _cut(self, der: bytes) -> Certificate | None:
+        try:
+            at, end = head_of(der)
+            for shape in self._shapes.get(_key(der, at, end), ()):
+                found = _read(der, at, end, shape)
+                if found is not None:
+                    return found
+        except (Unusual, ValueError, IndexError):
+            pass
+        return None
 
     def keep(self, leaf: Certificate) -> Shape | None:
         """Learn the shape of a leaf that was found good; None where it is too unusual for that."""
@@ -117,18 +159,23 @@ class Leaves:
 
 
 def _key(der: bytes, at: int, end: int) -> Key:
-    """Return what shapes are looked up by: how long the rest is, and how it begins."""
-    return end - at, der[at : at + _WINDOW]
+    """
+    Return what shapes are looked up by: how long the rest is, and the issuer's algorithm and name.
+
+    Raises:
+        Unusual, IndexError: the name has an unusual length.
+    """
+    return end - at, der[at : value_of(der, at + 2 + der[at + 1])[1]]
 
 
-def _read(der: bytes, serial: int, at: int, end: int, shape: Shape) -> Certificate | None:
+def _read(der: bytes, at: int, end: int, shape: Shape) -> Alike | None:
     """
     Return a leaf, or None if it has another shape.
 
     Raises:
         Unusual, ValueError, IndexError: it is unusual, or the strict parser refuses it.
     """
-    model, cut = shape.model, shape.cut
+    cut = shape.cut
     dates, name, name_end = at + cut.validity, at + cut.name, at + cut.name_end
     point, point_end, key_id = at + cut.point, at + cut.point_end, at + cut.key_id
     if not (
@@ -138,46 +185,58 @@ def _read(der: bytes, serial: int, at: int, end: int, shape: Shape) -> Certifica
         and der.startswith(shape.before_point, name_end)
         and der.startswith(shape.before_key_id, point_end)
         and der.startswith(shape.behind, key_id + KEY_ID_SIZE)
-        and PLAIN.fullmatch(der, name, name_end)
+        and ((plain := der[name:name_end]).isalnum() or PLAIN.fullmatch(plain))
     ):
         return None
-    curve = KEYS[cut.suite][2]
+    curve = shape.curve
     if curve is not None and not curve.holds(der[point:point_end]):
         raise Unusual
-    text = der[name:name_end].decode()
-    before, behind = shape.normal
-    return Certificate(
-        der=der,
-        fingerprint=Fingerprint.of(der),
-        version=model.version,
-        serial=serial,
-        subject=der[dates + DATES : at + cut.spki],
-        issuer=model.issuer,
-        normal_subject=(*before, frozenset(((_CN_OID, text.lower()),)), *behind),
-        normal_issuer=model.normal_issuer,
-        subject_text=f"{shape.text[0]}{text}{shape.text[1]}",
-        common_names=(text,),
-        domain_components=model.domain_components,
-        not_before=time_of(der[dates + 4 : dates + 17]),
-        not_after=time_of(der[dates + 19 : dates + DATES]),
-        spki=der[at + cut.spki : point_end],
-        suite=cut.suite,
-        named_curve=True,
-        signature_oid=model.signature_oid,
-        basic_constraints=model.basic_constraints,
-        key_usage=model.key_usage,
-        key_usage_critical=model.key_usage_critical,
-        extended_key_usage=model.extended_key_usage,
-        key_id=der[key_id : key_id + KEY_ID_SIZE],
-        authority_key_id=model.authority_key_id,
-        extension_oids=model.extension_oids,
-        deviations=(),
-        tbs=tbs_of(der, end),
-        signature=signature_of(der, end + cut.head),
-        x509=x509.load_der_x509_certificate(der),
-        later=Later(),
-        shape=shape,
-    )
+    text = plain.decode()
+    leaf = Alike.__new__(Alike)
+    put = object.__setattr__
+    put(leaf, "der", der)
+    put(leaf, "tbs_end", end)
+    put(leaf, "shape", shape)
+    put(leaf, "fingerprint", Fingerprint.of(der))
+    put(leaf, "subject_text", f"{shape.text[0]}{text}{shape.text[1]}")
+    put(leaf, "common_names", (text,))
+    put(leaf, "not_before", time_of(der[dates + 4 : dates + 17]))
+    put(leaf, "not_after", time_of(der[dates + 19 : dates + DATES]))
+    put(leaf, "spki", der[at + cut.spki : point_end])
+    put(leaf, "tbs", tbs_of(der, end))
+    put(leaf, "signature", signature_of(der, end + cut.head))
+    put(leaf, "x509", x509.load_der_x509_certificate(der))
+    put(leaf, "suite", cut.suite)
+    put(leaf, "later", Later())
+    return leaf
+
+
+def _serial(leaf: Alike) -> int:
+    return serial_of(leaf.der, leaf.at(0))
+
+
+def _subject(leaf: Alike) -> bytes:
+    cut = leaf.shape.cut
+    return leaf.der[leaf.at(cut.validity + DATES) : leaf.at(cut.spki)]
+
+
+def _normal_subject(leaf: Alike) -> NormalName:
+    before, behind = leaf.shape.normal
+    return (*before, frozenset(((_CN_OID, leaf.common_names[0].lower()),)), *behind)
+
+
+def _key_identifier(leaf: Alike) -> bytes:
+    begin = leaf.at(leaf.shape.cut.key_id)
+    return leaf.der[begin : begin + KEY_ID_SIZE]
+
+
+_CUT_LATER: Final[dict[str, Callable[[Alike], Any]]] = {
+    "serial": _serial,
+    "subject": _subject,
+    "normal_subject": _normal_subject,
+    "key_id": _key_identifier,
+}
+"""Fields that differ from leaf to leaf and that hardly any decision needs."""
 
 
 def _shape(leaf: Certificate, cut: Cut) -> Shape | None:
@@ -186,7 +245,7 @@ def _shape(leaf: Certificate, cut: Cut) -> Shape | None:
     name = der[at + cut.name : at + cut.name_end].decode()
     texts = leaf.subject_text.split(f"CN={name}")
     member = frozenset(((_CN_OID, name.lower()),))
-    if leaf.deviations or len(texts) != 2 or leaf.normal_subject.count(member) != 1:  # noqa: PLR2004 - before and behind
+    if leaf.is_ca or leaf.deviations or len(texts) != 2 or leaf.normal_subject.count(member) != 1:  # noqa: PLR2004 - before and behind
         return None
     where = leaf.normal_subject.index(member)
     shape = Shape(
@@ -198,13 +257,14 @@ def _shape(leaf: Certificate, cut: Cut) -> Shape | None:
         before_key_id=der[at + cut.point_end : at + cut.key_id],
         # the algorithm stands once more behind the to-be-signed part
         behind=der[at + cut.key_id + KEY_ID_SIZE : at + cut.end] + der[at : at + cut.head],
+        curve=KEYS[cut.suite][2],
         text=(f"{texts[0]}CN=", texts[1]),
         normal=(leaf.normal_subject[:where], leaf.normal_subject[where + 1 :]),
     )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # a reader that warns is not to be quick
-            again = _read(der, cut.serial, at, at + cut.end, shape)
+            again = _read(der, at, at + cut.end, shape)
     except (Unusual, ValueError, IndexError, Warning):
         return None
     return shape if again is not None and same(again, leaf) else None

@@ -30,8 +30,10 @@ from pki.validate.upper import Upper, upper_of
 
 CONTRACT_DOMAINS: Final = frozenset((Domain.MO, Domain.V2G))
 
+EXPIRES_SOON: Final = {Edition.ISO2: dt.timedelta(days=21), Edition.ISO20: dt.timedelta(days=14)}
+"""[V2G2-690]: 21 days as deployed stations count; [V2G20-2218]: 14 days."""
 
-_ROUTES: Final = paths.Routes(presented.LEAVES)
+ROUTES: Final = paths.Routes(presented.LEAVES)
 """Remembers what verified, by content: the same question has the same answer without it."""
 
 
@@ -153,7 +155,7 @@ def _find_path(
         wanted = tuple(a.certificate for a in trust.anchors if a.domains & CONTRACT_DOMAINS)
         return tuple(own.certificate for own in trust.pool), wanted
 
-    first = _ROUTES.find(chain.certificates, pool, trust.identity, prefer)
+    first = ROUTES.find(chain.certificates, pool, trust.identity, prefer)
     rest = tuple(a.certificate for a in trust.anchors if not a.domains & CONTRACT_DOMAINS)
     if isinstance(first, paths.Path) or first.fault is not paths.PathFault.NO_PATH or not rest:
         return first
@@ -239,9 +241,14 @@ def _path_status(
 def _unknown(as_of: dt.datetime, *, ours: bool, asked: bool) -> CertificateStatus:
     if ours:
         return CertificateStatus(status=Status.UNKNOWN, source="own", as_of=as_of)
-    return CertificateStatus(
-        status=Status.UNKNOWN if asked else Status.NOT_ASKED, source="none", as_of=as_of
-    )
+    if asked:
+        return CertificateStatus(status=Status.UNKNOWN, source="none", as_of=as_of)
+    return not_asked(as_of)
+
+
+def not_asked(as_of: dt.datetime) -> CertificateStatus:
+    """Return the status of a certificate that nobody is asked about."""
+    return CertificateStatus(status=Status.NOT_ASKED, source="none", as_of=as_of)
 
 
 def _aged(known: CertificateStatus, staleness: _Staleness) -> CertificateStatus:

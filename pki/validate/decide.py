@@ -8,10 +8,7 @@ store or a network; everything comes as an argument.
 from __future__ import annotations
 
 import datetime as dt
-from functools import lru_cache
-from typing import Final, Literal
 
-from pki.ids import Edition
 from pki.model import (
     Accepted,
     Check,
@@ -21,7 +18,8 @@ from pki.model import (
     Rejected,
     Trust,
 )
-from pki.validate.case import Case, edition_of, make_case
+from pki.validate import usual
+from pki.validate.case import EXPIRES_SOON, Case, edition_of, make_case
 from pki.validate.outcomes import OUTCOMES
 from pki.validate.presented import Presented
 from pki.validate.questions import (
@@ -31,10 +29,8 @@ from pki.validate.questions import (
     No,
     NotAsked,
     Yes,
+    line,
 )
-
-EXPIRES_SOON: Final = {Edition.ISO2: dt.timedelta(days=21), Edition.ISO20: dt.timedelta(days=14)}
-"""[V2G2-690]: 21 days as deployed stations count; [V2G20-2218]: 14 days."""
 
 
 def decide(  # noqa: PLR0913 - the signature that the architecture fixes
@@ -46,6 +42,9 @@ def decide(  # noqa: PLR0913 - the signature that the architecture fixes
     now: dt.datetime,
 ) -> Accepted | Rejected:
     """Answer whether this contract may be used here and now, and why."""
+    usually = usual.accepted(chain, check, evidence, trust, policy, now)
+    if usually is not None:
+        return usually
     case = make_case(chain, check, evidence, trust, policy, now)
     with_chain = check.chain is not None or check.unreadable is not None or bool(check.hash_data)
     checks: list[Check] = []
@@ -53,7 +52,7 @@ def decide(  # noqa: PLR0913 - the signature that the architecture fixes
     for name, clause, ask in ALL_QUESTIONS if with_chain else BARE_QUESTIONS:
         answer = ask(case)
         if type(answer) is Yes and not answer.notes:  # nearly always
-            checks.append(_check(name, "yes", answer.detail, clause))
+            checks.append(line(name, "yes", answer.detail, clause))
             continue
         checks.extend(_checks(name, clause, answer))
         if isinstance(answer, No):
@@ -72,7 +71,7 @@ def decide(  # noqa: PLR0913 - the signature that the architecture fixes
             fault=refusal.fault,
             explanation=f"{OUTCOMES[refusal.fault].meaning}: {refusal.detail}.",
         )
-    return Accepted(
+    accepted = Accepted(
         emaid=case.emaid,
         edition=edition,
         checks=tuple(checks),
@@ -81,6 +80,8 @@ def decide(  # noqa: PLR0913 - the signature that the architecture fixes
         account=account,
         expires_soon=_expires_soon(case),
     )
+    usual.learn(case, accepted)
+    return accepted
 
 
 # ----------------------------------------------------------------------
@@ -89,21 +90,13 @@ def decide(  # noqa: PLR0913 - the signature that the architecture fixes
 def _checks(name: str, clause: str, answer: Answer) -> list[Check]:
     match answer:
         case Yes(detail, notes):
-            found = [_check(name, "yes", detail, clause)]
-            found.extend(_check(name, "note", note, clause) for note in notes)
+            found = [line(name, "yes", detail, clause)]
+            found.extend(line(name, "note", note, clause) for note in notes)
             return found
         case No(_, detail):
-            return [_check(name, "no", detail, clause)]
+            return [line(name, "no", detail, clause)]
         case NotAsked(why):
-            return [_check(name, "not_asked", why, clause)]
-
-
-@lru_cache(maxsize=1024)
-def _check(
-    question: str, answer: Literal["yes", "no", "not_asked", "note"], detail: str, clause: str
-) -> Check:
-    """Return one line of a verdict; most are the same in every verdict."""
-    return Check(question=question, answer=answer, detail=detail, clause=clause)
+            return [line(name, "not_asked", why, clause)]
 
 
 def _expires_soon(case: Case) -> bool:

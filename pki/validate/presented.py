@@ -42,6 +42,12 @@ _issuer: Final = lru_cache(maxsize=1024)(load)
 """CA certificates come again and again."""
 
 
+@lru_cache(maxsize=256)
+def _issuers(ders: tuple[bytes, ...]) -> tuple[Certificate, ...]:
+    """Read what comes with leaves, which is the same again and again."""
+    return tuple(map(_issuer, ders))
+
+
 def read(check: ContractCheck) -> Presented:
     """Parse what was presented and ask what needs no path: count, duplicates, order."""
     if check.unreadable is not None:
@@ -54,11 +60,11 @@ def read(check: ContractCheck) -> Presented:
         detail = f"{len(check.chain)}, at most {MAX_PRESENTED} are read"
         return Presented(fault=(Fault.TOO_MANY_CERTIFICATES, detail))
     try:
-        leaf, *issuers = check.chain
-        certificates = (LEAVES.read(leaf), *map(_issuer, issuers))
+        certificates = (LEAVES.read(check.chain[0]), *_issuers(check.chain[1:]))
     except BadInput as error:
         return Presented(fault=(Fault.UNREADABLE, error.message.rstrip(".")))
-    return Presented(certificates=certificates, fault=_order_fault(certificates))
+    usual = certificates[0].shape is not None and len(set(check.chain)) == len(check.chain)
+    return Presented(certificates=certificates, fault=None if usual else _order_fault(certificates))
 
 
 def unknown_hash(detail: str) -> Presented:

@@ -7,7 +7,6 @@ a forged identity pass (spec sections 1.2 to 1.6).
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
 from pki.errors import BadInput
@@ -40,14 +39,13 @@ _CONTRACT_ISSUERS: Final = frozenset((Kind.MO_ROOT, Kind.MO_SUB_CA1, Kind.MO_SUB
 
 def emaid_of(leaf: Certificate) -> Emaid | None:
     """Return the EMAID in the leaf's only CN; its key's suite decides the edition ([V2G2-108])."""
-    if leaf.suite is None or len(leaf.common_names) != 1:
-        return None
-    return _emaid(leaf.common_names[0], leaf.suite.edition)
+    held = leaf.later
+    if held.emaid is None and leaf.suite is not None and len(leaf.common_names) == 1:
+        held.emaid = _emaid(leaf.common_names[0], leaf.suite.edition)
+    return held.emaid
 
 
-@lru_cache(maxsize=256)
 def _emaid(text: str, edition: Edition) -> Emaid | None:
-    """Read an EMAID once for all questions of a decision."""
     try:
         return Emaid.parse(text, edition)
     except BadInput:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 from pki.clock import format_time
 from pki.errors import BadInput
 from pki.ids import CheckDigit, Edition, Emaid, quote
 from pki.model import (
     EMAID_TOKEN_TYPE,
+    Account,
+    Check,
     ContractState,
     Fault,
     PathStatus,
@@ -54,6 +56,14 @@ Question = tuple[str, str, Callable[[Case], Answer]]
 def _yes(detail: str) -> Yes:
     """Return an answer without notes; there are few, and each is given again and again."""
     return Yes(detail)
+
+
+@lru_cache(maxsize=1024)
+def line(
+    question: str, answer: Literal["yes", "no", "not_asked", "note"], detail: str, clause: str
+) -> Check:
+    """Return one line of a verdict; most are the same in every verdict."""
+    return Check(question=question, answer=answer, detail=detail, clause=clause)
 
 
 def _readable(case: Case) -> Answer:
@@ -140,7 +150,7 @@ def _emaid(case: Case) -> Answer:
         return Yes("names at most one contract", notes)
     if token is None or case.check.token_type != EMAID_TOKEN_TYPE:
         return NotAsked("no EMAID was presented beside the chain")
-    if case.emaid is None or not _same(case.emaid, token):
+    if case.emaid is None or not same_emaid(case.emaid, token):
         return No(Fault.EMAID_MISMATCH, f"{quote(token)} against {case.emaid or 'none'}")
     return Yes("equal after normalising", notes) if notes else _yes("equal after normalising")
 
@@ -151,7 +161,8 @@ def _wrong_check_digit(case: Case) -> str | None:
     return f"the check digit of {case.emaid} should be {case.emaid.check_character}"
 
 
-def _same(emaid: Emaid, token: str) -> bool:
+def same_emaid(emaid: Emaid, token: str) -> bool:
+    """Tell whether what was presented beside a chain names the contract of its leaf."""
     try:
         return Emaid.parse(token, emaid.edition) == emaid
     except BadInput:
@@ -244,7 +255,16 @@ def _account(case: Case) -> Answer:
     if account is None:
         provider = case.emaid.provider.value if case.emaid else "unknown"
         return No(Fault.ACCOUNT_UNKNOWN, f"provider {provider}")
-    return _yes(f"{account.provider_id.value} ({account.name})")
+    return _yes(_told(account))
+
+
+def account_line(account: Account, clause: str) -> Check:
+    """Return the line of a verdict about an account that is there."""
+    return line("account", "yes", _told(account), clause)
+
+
+def _told(account: Account) -> str:
+    return f"{account.provider_id.value} ({account.name})"
 
 
 _CONTRACT_FAULTS: Final = {

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any, Final
 
 import pytest
@@ -16,12 +14,8 @@ from pki.errors import BadInput
 from pki.model import (
     Accepted,
     CertificateStatus,
-    ContractCheck,
-    DecisionPolicy,
     Domain,
-    Evidence,
     Fault,
-    OwnIssuer,
     Rejected,
     Status,
     Trust,
@@ -31,66 +25,12 @@ from pki.pkix import path as paths
 from pki.pkix.certificate import Certificate, load
 from pki.pkix.der import SEQUENCE, encode
 from pki.pkix.leaves import Leaves, same
-from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite, sign
-from pki.validate.decide import decide
-from pki.validate.presented import LEAVES, Presented
-from tests.builders import CONTRACT_USAGE, NOW, YEAR, Chain, Made, Spec, chain, make
+from pki.validate.presented import LEAVES
+from tests.builders import CONTRACT_USAGE, NOW, YEAR, Spec, chain, make
+from tests.validate.worlds import World, trust_in, world_of
 
-POLICY: Final = DecisionPolicy(ask_contract=False)
 BIT_STRING: Final = 0x03
-
-
-@dataclass(frozen=True)
-class World:
-    """A hierarchy of ours under which one leaf was accepted already."""
-
-    made: Chain
-    trust: Trust
-    good: CertificateStatus
-
-    @property
-    def issuer(self) -> Made:
-        return self.made.sub_cas[0]
-
-    def leaf(self, **more: Any) -> bytes:
-        suite = self.made.leaf.certificate.suite or Suite.P256
-        name = "DEMOAC00000007" if suite is Suite.P256 else "DEMOAC00000007X"
-        spec = Spec(common_name=name, suite=suite, ca=False, key_usage=CONTRACT_USAGE)
-        return make(replace(spec, **more), self.issuer).der
-
-    def decide(
-        self, leaf: Certificate, *, trust: Trust | None = None, now: dt.datetime = NOW
-    ) -> Accepted | Rejected:
-        presented = (leaf, *(made.certificate for made in self.made.sub_cas))
-        check = ContractCheck(chain=tuple(c.der for c in presented))
-        known = (*presented, self.made.root.certificate)
-        evidence = Evidence(read_at=NOW, statuses={c.fingerprint: self.good for c in known})
-        return decide(
-            Presented(certificates=presented), check, evidence, trust or self.trust, POLICY, now
-        )
-
-
-def _trust(made: Chain, version: int = 1) -> Trust:
-    kinds = (Kind.MO_SUB_CA2, Kind.MO_SUB_CA1)
-    return Trust(
-        version=version,
-        anchors=(TrustAnchor(certificate=made.root.certificate, domains=frozenset((Domain.MO,))),),
-        pool=tuple(
-            OwnIssuer(issuer_id=f"ca{at}", kind=kind, certificate=ca.certificate)
-            for at, (kind, ca) in enumerate(zip(kinds, made.sub_cas, strict=True))
-        ),
-    )
-
-
-@cache
-def _world(suite: Suite) -> World:
-    name = {} if suite is Suite.P256 else {"common_name": "DEMOAC12345678X"}
-    made = chain(suite=suite, leaf=name)
-    good = CertificateStatus(status=Status.GOOD, source="own", as_of=NOW)
-    world = World(made, _trust(made), good)
-    assert isinstance(world.decide(made.leaf.certificate), Accepted)
-    return world
 
 
 def _both(world: World, der: bytes) -> tuple[Accepted | Rejected, Accepted | Rejected]:
@@ -103,7 +43,7 @@ def _both(world: World, der: bytes) -> tuple[Accepted | Rejected, Accepted | Rej
 
 @pytest.mark.parametrize("suite", list(Suite))
 def test_a_leaf_of_a_known_shape_is_read_quickly_and_alike(suite: Suite) -> None:
-    world = _world(suite)
+    world = world_of(suite)
     der = world.leaf()
     assert LEAVES.read(der).shape is not None
     quick, slow = _both(world, der)
@@ -113,7 +53,7 @@ def test_a_leaf_of_a_known_shape_is_read_quickly_and_alike(suite: Suite) -> None
 
 @pytest.mark.parametrize("suite", list(Suite))
 def test_a_remembered_signature_does_not_hide_a_date_or_a_revocation(suite: Suite) -> None:
-    world = _world(suite)
+    world = world_of(suite)
     leaf = LEAVES.read(world.leaf())
     assert isinstance(world.decide(leaf), Accepted)
     late = world.decide(leaf, now=NOW + 2 * YEAR)
@@ -126,10 +66,10 @@ def test_a_remembered_signature_does_not_hide_a_date_or_a_revocation(suite: Suit
 
 
 def test_nothing_is_remembered_across_a_change_of_trust() -> None:
-    world = _world(Suite.P256)
+    world = world_of(Suite.P256)
     leaf = LEAVES.read(world.leaf())
     assert isinstance(world.decide(leaf), Accepted)
-    for anchors in ((), _trust(chain()).anchors):
+    for anchors in ((), trust_in(chain()).anchors):
         other = Trust(version=2, anchors=anchors, pool=world.trust.pool)
         verdict = world.decide(leaf, trust=other)
         assert isinstance(verdict, Rejected)
@@ -137,7 +77,7 @@ def test_nothing_is_remembered_across_a_change_of_trust() -> None:
 
 
 def test_trust_that_differs_anywhere_has_another_identity() -> None:
-    trust = _world(Suite.P256).trust
+    trust = world_of(Suite.P256).trust
     anchor = trust.anchors[0].certificate
     anchors = (TrustAnchor(certificate=anchor, domains=frozenset((Domain.MO, Domain.V2G))),)
     others = (
@@ -150,7 +90,7 @@ def test_trust_that_differs_anywhere_has_another_identity() -> None:
 
 
 def test_a_twin_of_the_issuer_has_not_signed() -> None:
-    world = _world(Suite.P256)
+    world = world_of(Suite.P256)
     twin = chain()  # the same names, other keys
     spec = Spec(
         common_name="DEMOAC00000007",
@@ -189,7 +129,7 @@ _changes = st.lists(
 def test_changed_octets_that_the_issuer_signed_get_the_verdict_of_the_long_way(
     suite: Suite, changes: list[tuple[float, int]]
 ) -> None:
-    world = _world(suite)
+    world = world_of(suite)
     tbs = bytearray(load(world.leaf()).tbs)
     for where, octet in changes:
         tbs[int(where * len(tbs))] = octet
@@ -201,7 +141,7 @@ def test_changed_octets_that_the_issuer_signed_get_the_verdict_of_the_long_way(
 def test_changed_octets_get_the_verdict_of_the_long_way(
     suite: Suite, changes: list[tuple[float, int]]
 ) -> None:
-    world = _world(suite)
+    world = world_of(suite)
     der = bytearray(world.leaf())
     for where, octet in changes:
         der[int(where * len(der))] = octet
@@ -216,7 +156,7 @@ def test_changed_octets_get_the_verdict_of_the_long_way(
 def test_octets_that_come_or_go_get_the_verdict_of_the_long_way(
     where: float, gone: int, put: bytes
 ) -> None:
-    world = _world(Suite.P256)
+    world = world_of(Suite.P256)
     body = load(world.leaf()).tbs[4:]
     at = int(where * len(body))
     tbs = encode(SEQUENCE, body[:at] + put + body[at + gone :])
@@ -241,7 +181,7 @@ def _refusal(read: Callable[[bytes], Certificate], der: bytes) -> str | None:
 
 @given(name=st.text(min_size=1, max_size=64), digits=st.booleans())
 def test_any_common_name_is_read_alike(name: str, digits: bool) -> None:  # noqa: FBT001 - drawn
-    world = _world(Suite.P256)
+    world = world_of(Suite.P256)
     text = "DEMOAC99999999" if digits else name
     try:
         der = world.leaf(common_name=text)
@@ -276,14 +216,14 @@ def test_any_common_name_is_read_alike(name: str, digits: bool) -> None:  # noqa
     ids=str,
 )
 def test_every_defect_gets_the_verdict_of_the_long_way(override: dict[str, Any]) -> None:
-    world = _world(Suite.P256)
+    world = world_of(Suite.P256)
     _agree(world, world.leaf(**override))
     _agree(world, world.leaf(**override))
 
 
 def test_issuers_of_one_name_are_told_apart() -> None:
     """Two generations with one name: the one whose key is meant counts, and no other."""
-    world = _world(Suite.P256)
+    world = world_of(Suite.P256)
     again = chain()
     sub_cas = (*world.made.sub_cas, *again.sub_cas)
     anchors = (world.made.root.certificate, again.root.certificate)

@@ -15,7 +15,7 @@ from pki.pkix.path.build import (
     Search,
     find,
 )
-from pki.pkix.path.routes import Routes
+from pki.pkix.path.routes import MOST_ROUTES, Route, Routes
 from pki.pkix.path.values import (
     ANY_POLICY,
     CONTRACT,
@@ -33,10 +33,12 @@ __all__ = [
     "MAX_CERTIFICATES",
     "MAX_SIGNATURE_CHECKS",
     "MAX_STEPS",
+    "MOST_ROUTES",
     "NoPath",
     "Path",
     "PathFault",
     "PolicyInputs",
+    "Route",
     "Routes",
     "Rules",
     "Search",

@@ -12,7 +12,7 @@ way (`pki.pkix.path.build`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography import x509
@@ -20,8 +20,9 @@ from cryptography import x509
 from pki.pkix.certificate import Certificate
 from pki.pkix.leaves import Leaves
 from pki.pkix.path.build import Search, find
-from pki.pkix.path.signatures import good
+from pki.pkix.path.signatures import verifier
 from pki.pkix.path.values import CONTRACT, NoPath, Path
+from pki.pkix.recent import Recent
 
 MOST_ROUTES: Final = 1024
 MOST_SIGNATURES: Final = 50_000
@@ -31,12 +32,21 @@ Certificates = tuple[Certificate, ...]
 _Key = tuple[object, bytes, Certificates]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Route:
-    """The way from a leaf's issuer to its anchor, and certificates that are no such leaf."""
+    """
+    The way from a leaf's issuer to its anchor.
+
+    Attributes:
+        others: certificates that are no such leaf.
+        verifies: takes signature and to-be-signed part of a leaf.
+        ways: what whoever asks keeps with it.
+    """
 
     issuers: Certificates
     others: frozenset[Certificate]
+    verifies: Callable[[bytes, bytes], bool]
+    ways: dict[object, object] = field(default_factory=dict)
 
 
 class Routes:
@@ -44,8 +54,8 @@ class Routes:
 
     def __init__(self, leaves: Leaves) -> None:
         self._leaves = leaves
-        self._routes: dict[_Key, Route] = {}
-        self._signatures: dict[tuple[str, str], None] = {}
+        self._routes: Recent[_Key, Route] = Recent(MOST_ROUTES)
+        self._signatures: Recent[tuple[str, str], bool] = Recent(MOST_SIGNATURES)
 
     def find(
         self,
@@ -63,10 +73,12 @@ class Routes:
             scope: what stands for exactly this pool and these anchors.
             prefer: see `find`.
         """
-        leaf, *_ = presented
-        path = self._known(leaf, (leaf.shape, scope, presented[1:]))
-        if path is not None and prefer(path):
-            return path
+        leaf = presented[0]
+        route = self.route(presented, scope)
+        if route is not None and self.certified(leaf, route):
+            path = Path(certificates=(leaf, *route.issuers))
+            if prefer(path):
+                return path
         more, anchors = pool()
         others = (*presented[1:], *more)
         found = find(leaf, others, anchors, prefer=prefer)
@@ -74,23 +86,23 @@ class Routes:
             self._learn(found, presented, others, anchors, scope)
         return found
 
-    def _known(self, leaf: Certificate, key: _Key) -> Path | None:
-        route = self._routes.get(key) if leaf.shape is not None else None
-        if route is None or leaf in route.others or not self._certified(leaf, route.issuers[0]):
+    def route(self, presented: Certificates, scope: bytes) -> Route | None:
+        """Return the way that a leaf takes if its issuer signed it, where that is known."""
+        leaf = presented[0]
+        if leaf.shape is None:
             return None
-        return Path(certificates=(leaf, *route.issuers))
+        route = self._routes.get((leaf.shape, scope, presented[1:]))
+        return None if route is None or leaf in route.others else route
 
-    def _certified(self, leaf: Certificate, issuer: Certificate) -> bool:
+    def certified(self, leaf: Certificate, route: Route) -> bool:
         """Verify a leaf's signature, unless that was done."""
-        key = (leaf.fingerprint.value, issuer.fingerprint.value)
-        if key in self._signatures:
+        key = (leaf.fingerprint.value, route.issuers[0].fingerprint.value)
+        if self._signatures.get(key):
             return True
-        if not good(issuer.public_key, leaf.signature_oid, leaf.signature, leaf.tbs):
-            return False
-        while len(self._signatures) >= MOST_SIGNATURES:
-            self._signatures.pop(next(iter(self._signatures)), None)
-        self._signatures[key] = None
-        return True
+        good = route.verifies(leaf.signature, leaf.tbs)
+        if good:
+            self._signatures.put(key, good)
+        return good
 
     def _learn(
         self,
@@ -109,11 +121,13 @@ class Routes:
         shape = self._leaves.keep(leaf)
         if shape is None:
             return
-        while len(self._routes) >= MOST_ROUTES:
-            self._routes.pop(next(iter(self._routes)), None)
-        self._routes[shape, scope, presented[1:]] = Route(
-            issuers=path.certificates[1:], others=frozenset((*others, *anchors))
+        issuer = path.certificates[1]
+        route = Route(
+            issuers=path.certificates[1:],
+            others=frozenset((*others, *anchors)),
+            verifies=verifier(issuer.public_key, leaf.signature_oid),
         )
+        self._routes.put((shape, scope, presented[1:]), route)
 
 
 def _constrains_names(certificate: Certificate) -> bool:

@@ -6,6 +6,7 @@ One signature under one key, for every algorithm that a foreign PKI may use; it 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,6 +30,13 @@ _ECDSA: Final[dict[str, hashes.HashAlgorithm]] = {
 _READY: Final = {oid: ec.ECDSA(digest) for oid, digest in _ECDSA.items()}
 """Made once: some of what a quick verification adds to the curve's own."""
 _EDWARDS: Final = {"1.3.101.112": ed25519.Ed25519PublicKey, "1.3.101.113": ed448.Ed448PublicKey}
+_FAILURES: Final = (
+    InvalidSignature,
+    UnsupportedAlgorithm,
+    ValueError,
+    TypeError,
+    OverflowError,
+)
 _PSS: Final = "1.2.840.113549.1.1.10"
 _STRONG: Final = frozenset(("sha256", "sha384", "sha512"))
 _CURVES: Final = frozenset(("secp256r1", "secp384r1", "secp521r1"))
@@ -92,21 +100,32 @@ def verifies(key: object, item: Signed) -> bool:
     """Tell whether the signature is good; a key of another type or a step that fails is a no."""
     try:
         _verify(key, item)
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, OverflowError):
+    except _FAILURES:
         return False
     return True
 
 
-def good(key: object, algorithm: str, signature: bytes, data: bytes) -> bool:
-    """Tell the same as `verifies`, with the least around the curve's own work."""
+def verifier(key: object, algorithm: str) -> Callable[[bytes, bytes], bool]:
+    """
+    Return what tells of a signature and its data the same as `verifies`, for one key.
+
+    There is the least possible around the curve's own work.
+    """
     ready = _READY.get(algorithm)
     if ready is None or not isinstance(key, ec.EllipticCurvePublicKey):
-        return verifies(key, Signed(data=data, signature=signature, algorithm=algorithm))
-    try:
-        key.verify(signature, data, ready)
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, OverflowError):
-        return False
-    return True
+        return lambda signature, data: verifies(
+            key, Signed(data=data, signature=signature, algorithm=algorithm)
+        )
+    verify = key.verify
+
+    def good(signature: bytes, data: bytes) -> bool:
+        try:
+            verify(signature, data, ready)
+        except _FAILURES:
+            return False
+        return True
+
+    return good
 
 
 def certifies(issuer_key: object, certificate: x509.Certificate) -> bool:

@@ -97,7 +97,7 @@ def _contract(**changes: Any) -> Change:
     return change
 
 
-def _without(**nothing: None) -> Change:
+def _without(**nothing: Any) -> Change:
     def change(question: Question, _: Certificate) -> Question:
         told = replace(question.evidence.contract, **nothing)
         return replace(question, evidence=replace(question.evidence, contract=told))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from pki import approve, foreign, repeat, rotate, route, tokens, validate
+from pki import approve, foreign, repeat, rotate, route, sign, tokens, validate
 from pki.authorize import Roaming
 from pki.beacon import Beacon
 from pki.clock import Clock, SystemClock
@@ -30,7 +31,7 @@ from pki.partners.network import PartnerNetwork
 from pki.partners.push import push_due
 from pki.partners.resync import sync_due
 from pki.partners.token_pages import forget_old
-from pki.ports import Deployment, Keys
+from pki.ports import Deployment, Keys, Snapshots
 from pki.provision import upkeep
 from pki.realtime import RealTime, WebHook
 from pki.settings import MIN_PASSPHRASE, Settings
@@ -149,15 +150,27 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
     )
 
 
+@contextmanager
+def database_at(url: str) -> Iterator[Snapshots]:
+    """Open the database of an installation that is not there yet; contacts nothing."""
+    database = Database(url)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
 def check_start(services: Services) -> None:
     """
     Refuse to start what must not run.
 
     Raises:
         Unavailable: `store_unavailable`, `key_unavailable` (no passphrase), `demo_key` (a demo
-            hierarchy in production mode).
+            hierarchy in production mode), `restore_unconfirmed`.
     """
     services.deployment.store.ping()
+    with services.deployment.store.read() as tx:
+        sign.refuse_restored(tx)
     for secret in services.secrets:
         secret()
     if services.settings.demo:

@@ -8,13 +8,14 @@ intent is signed at most once (I1).
 from __future__ import annotations
 
 import hashlib
+from typing import Final
 
 from pki import audit
 from pki.errors import Conflict, NotFound, Unavailable
 from pki.model import Intent, IntentState, Issuer, IssuerState
 from pki.pkix.ocsp import ResponseData
 from pki.pkix.profiles import Kind
-from pki.ports import Deployment
+from pki.ports import Deployment, Transaction
 
 _STATUS_STATES = frozenset((IssuerState.ACTIVE, IssuerState.STATUS_ONLY))
 _ROOTS = frozenset((Kind.V2G_ROOT, Kind.MO_ROOT, Kind.OEM_ROOT, Kind.PE_ROOT, Kind.TLS_ROOT))
@@ -38,6 +39,7 @@ def sign_intent(deployment: Deployment, intent_id: str) -> bytes:
 
 def _spend(deployment: Deployment, intent_id: str) -> tuple[Intent, Issuer]:
     with deployment.store.write() as tx:
+        refuse_restored(tx)
         intent = tx.intents.get(intent_id)
         if intent is None:
             raise NotFound("intent_unknown", f"There is no intent {intent_id}.")
@@ -57,6 +59,21 @@ def _spend(deployment: Deployment, intent_id: str) -> tuple[Intent, Issuer]:
             details={"intent": intent_id},
         )
     return intent, issuer
+
+
+RESTORED: Final = "restored"
+"""The fact that a store was restored and nobody has confirmed it yet (I10)."""
+
+
+def refuse_restored(tx: Transaction) -> None:
+    """Return unless a restored backup waits to be confirmed. Raises Unavailable."""
+    if tx.setting(RESTORED):
+        raise Unavailable(
+            "restore_unconfirmed",
+            "This installation was restored from a backup and signs nothing until that is "
+            "confirmed.",
+            hint="`pnc restore confirm` shows serials and audit heads, and confirms them.",
+        )
 
 
 def _refuse_demo_key(deployment: Deployment, issuer: Issuer) -> None:
@@ -85,6 +102,7 @@ def sign_crl(deployment: Deployment, intent_id: str, tbs: bytes) -> bytes:
         Unavailable: as `sign_intent`.
     """
     with deployment.store.write() as tx:
+        refuse_restored(tx)
         intent = tx.status.crl_intent(intent_id)
         if intent is None:
             raise NotFound("intent_unknown", f"There is no CRL intent {intent_id}.")
@@ -114,6 +132,7 @@ def sign_answer(deployment: Deployment, issuer_id: str, data: ResponseData) -> t
         Unavailable: as `sign_intent`.
     """
     with deployment.store.read() as tx:
+        refuse_restored(tx)
         issuer = tx.issuers.get(issuer_id)
     if issuer is None or issuer.state not in _STATUS_STATES:
         raise Conflict("issuer_not_active", f"The issuer {issuer_id} may not sign.")

@@ -62,6 +62,7 @@ VERBS: dict[str, set[str]] = {
         "validate",
     },
     "render_partners": {"partners"},
+    "backup": {"access", "audit", "gate", "sign", "status"},
     "rotate": {
         *("access", "audit", "events", "gate", "hierarchy", "issue", "provision", "status"),
         "tokens",

@@ -10,6 +10,7 @@ import click
 from pki import __version__
 from pki.cli import (
     approvals,
+    backup,
     certificates,
     contracts,
     decisions,
@@ -71,6 +72,7 @@ for _module in (
     tokens,
     webhooks,
     approvals,
+    backup,
 ):
     for _command in _module.COMMANDS:
         main.add_command(_command)

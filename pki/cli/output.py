@@ -22,7 +22,7 @@ from pki import services as wiring
 from pki.errors import ApprovalNeeded, BadInput, NotFound, PkiError
 from pki.model import Principal, Role
 from pki.services import Services
-from pki.settings import Settings, load
+from pki.settings import DEFAULT_HOME, Settings, load
 
 Json = dict[str, Any]
 Function = Callable[..., None]
@@ -40,6 +40,11 @@ class HomeOption:
     home: Path | None
     environment: Mapping[str, str]
     token_file: Path | None = None
+
+    def place(self) -> Path:
+        """Return where the home is, or would be; nothing of it is read."""
+        named = self.home or Path(self.environment.get("PNC_HOME") or DEFAULT_HOME)
+        return named.expanduser().absolute()
 
     def settings(self) -> Settings:
         """Read the settings of the installation."""

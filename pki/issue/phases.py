@@ -146,6 +146,7 @@ def _random_serial() -> int:
 
 def _store_intent(deployment: Deployment, order: Order, intent: Intent) -> None:
     with deployment.store.write() as tx:
+        sign.refuse_restored(tx)
         if order.issuer.state is IssuerState.PENDING and tx.issuers.get(intent.issuer_id) is None:
             tx.issuers.add(order.issuer)
         tx.intents.add(intent)

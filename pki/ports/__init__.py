@@ -37,6 +37,7 @@ from pki.ports.approvals import Proposals
 from pki.ports.partners import PageMarks, PartnerObjects, Partners, Vault
 from pki.ports.provisioning import Outbox, Pools
 from pki.ports.roaming import AskEmsp, Credentials, RoamingLists, RoamingStore, Sessions
+from pki.ports.snapshots import Description, Frozen, Snapshots
 from pki.ports.spoken import (
     TokenKeys,
     Webhooks,
@@ -203,8 +204,10 @@ __all__ = [
     "Credentials",
     "Decisions",
     "Deployment",
+    "Description",
     "Desk",
     "EvidenceStore",
+    "Frozen",
     "Intents",
     "Issuers",
     "Keys",
@@ -219,6 +222,7 @@ __all__ = [
     "RoamingStore",
     "Sessions",
     "Signer",
+    "Snapshots",
     "StatusStore",
     "Store",
     "TokenKeys",

@@ -70,6 +70,9 @@ class StatusStore(Protocol):
 
     def drop_answers(self, issuer_id: str, serial: SerialNumber) -> None: ...
 
+    def drop_every_answer(self) -> int:
+        """Forget every stored answer; return how many there were."""
+
     def due_answers(self, now: dt.datetime, limit: int) -> list[StoredAnswer]:
         """Return answers that are to be signed anew, the most urgent first."""
 

@@ -169,6 +169,7 @@ def _commit_intent(
         created_at=deployment.clock.now(),
     )
     with deployment.store.write() as tx:
+        sign.refuse_restored(tx)
         tx.status.add_crl_intent(intent)
         _record(tx, principal, intent, "crl.intend")
     return intent

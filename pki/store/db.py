@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from pki.errors import Unavailable
+from pki.ports import Description
+from pki.store import snapshot
 from pki.store.engines import open_backend
 from pki.store.faults import busy, translate, unavailable
 from pki.store.schema import REVISION
 from pki.store.session import Session
+from pki.store.snapshot import Snapshot
 from pki.store.transaction import Unit
 
 _WAIT: Final = 5.0
@@ -125,6 +129,85 @@ class Database:
             for statement in self._backend.before_migration:
                 connection.exec_driver_sql(statement)
             migrate.upgrade(connection)
+            connection.commit()
+        except SQLAlchemyError as error:
+            raise translate(error) from error
+        finally:
+            _roll_back(connection)
+
+    @contextmanager
+    def snapshot(self, scratch: Path) -> Iterator[Snapshot]:
+        """
+        Freeze the state of now, as octets and for reading; others go on writing.
+
+        Args:
+            scratch: file for the copy of an SQLite database; not used otherwise.
+
+        Raises:
+            Unavailable: `store_unavailable`, `store_busy`.
+        """
+        self.ping()
+        connection = self._begin(self._backend.begin_read)
+        try:
+            if self._backend.path is None:
+                with snapshot.of_postgresql(connection, REVISION) as frozen:
+                    yield frozen
+            else:
+                with snapshot.of_sqlite(connection, scratch, REVISION) as frozen:
+                    yield frozen
+        finally:
+            _roll_back(connection)
+
+    def restore(
+        self,
+        description: Description,
+        parts: Iterable[tuple[str, bytes]],
+        finish: Callable[[Unit], None],
+        *,
+        again: Callable[[Unit], bool],
+    ) -> None:
+        """
+        Put a snapshot into an empty database, all or nothing.
+
+        Args:
+            finish: called within the same transaction (SQLite: in one after it).
+            again: tells whether a database that is not empty may be overwritten.
+
+        Raises:
+            BadInput: `backup_unreadable`, `backup_other_database`.
+            Unavailable: `store_not_empty`, `store_unavailable`.
+        """
+        sqlite = self._backend.path is not None
+        snapshot.refuse_kind(description.kind, snapshot.SQLITE if sqlite else snapshot.POSTGRESQL)
+        if self.exists():
+            with self.read() as unit:
+                if not again(unit):
+                    raise snapshot.not_empty()
+        if self._backend.path is not None:
+            self._backend.path.unlink(missing_ok=True)
+            snapshot.into_sqlite(self._backend.path, parts)
+            self.migrate()
+            with self.write() as unit:
+                finish(unit)
+            return
+        self._restore_tables(description, parts, finish)
+
+    def _restore_tables(
+        self,
+        description: Description,
+        parts: Iterable[tuple[str, bytes]],
+        finish: Callable[[Unit], None],
+    ) -> None:
+        from pki.store import migrate  # noqa: PLC0415 - as `migrate`
+
+        connection = self._begin(self._backend.begin_write)
+        try:
+            for statement in self._backend.before_migration:
+                connection.exec_driver_sql(statement)
+            migrate.upgrade(connection, description.revision)
+            snapshot.into_postgresql(connection, description, parts)
+            migrate.upgrade(connection)
+            finish(Unit(Session(connection, writable=True)))
             connection.commit()
         except SQLAlchemyError as error:
             raise translate(error) from error

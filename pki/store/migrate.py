@@ -25,16 +25,16 @@ def configuration(connection: Connection | None = None) -> Config:
     return config
 
 
-def upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, revision: str = "head") -> None:
     """
-    Bring the schema to the newest revision; the caller commits.
+    Bring the schema to a revision, the newest by default; the caller commits.
 
     Raises:
         Unavailable: `store_unavailable`, for a schema of a revision that this program lacks.
     """
     try:
         with _ONE_AT_A_TIME:
-            command.upgrade(configuration(connection), "head")
+            command.upgrade(configuration(connection), revision)
     except CommandError as error:
         raise Unavailable(
             "store_unavailable",

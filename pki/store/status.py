@@ -154,6 +154,11 @@ class StatusRows:
         key = {"the_issuer": issuer_id, "the_serial": serial.value}
         self._session.change(sql.DROP_ANSWERS, key)
 
+    def drop_every_answer(self) -> int:
+        """Forget every stored answer; return how many there were."""
+        self.take_turn()
+        return self._session.change(sql.DROP_EVERY_ANSWER)
+
     def due_answers(self, now: dt.datetime, limit: int) -> list[StoredAnswer]:
         """Return answers that are to be signed anew, the most urgent first."""
         rows = self._session.rows(sql.DUE, {"now": now, "most": limit})

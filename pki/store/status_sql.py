@@ -80,6 +80,7 @@ ADD_RESPONDER: Final = Upsert.new(responders)
 RESPONDERS: Final = select(responders).order_by(responders.c.issuer_id, responders.c.not_before)
 ANSWER: Final = select(ocsp_answers).where(ocsp_answers.c.cert_id_hash == bindparam("cert_id_hash"))
 PUT_ANSWER: Final = Upsert.of(ocsp_answers, _replace_answer)
+DROP_EVERY_ANSWER: Final = delete(ocsp_answers)
 DROP_ANSWERS: Final = delete(ocsp_answers).where(
     ocsp_answers.c.issuer_id == bindparam("the_issuer"),
     ocsp_answers.c.serial == bindparam("the_serial"),

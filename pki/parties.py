@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 from pki import access, audit
 from pki.errors import BadInput, JsonValue, NotFound, PolicyViolation
 from pki.ids import ProviderId, quote
@@ -9,6 +12,7 @@ from pki.model import Account, Emsp, Party, Principal, Role, Whitelist
 from pki.outbound import check_address
 from pki.ports import Deployment
 
+_TOKEN = re.compile(r"[!-~]{1,512}", re.ASCII)
 _MAX_NAME = 64  # RFC 5280 upper bound of organizationName
 
 
@@ -121,6 +125,7 @@ def set_emsp(  # noqa: PLR0913 - one keyword per fact
     *,
     party_id: str | None = None,
     realtime_url: str | None = None,
+    realtime_token: str | None = None,
     whitelist: Whitelist | None = None,
 ) -> Emsp:
     """
@@ -128,20 +133,28 @@ def set_emsp(  # noqa: PLR0913 - one keyword per fact
 
     What is None is taken away: the party id is the provider id then, and nobody is asked.
 
+    Args:
+        realtime_token: sent to `realtime_url` as a bearer token; kept encrypted, shown to nobody.
+
     Raises:
-        BadInput: `invalid_provider_id`, `invalid_address`.
+        BadInput: `invalid_provider_id`, `invalid_address`, `invalid_token`.
         PolicyViolation: `account_unknown`.
     """
     provider = ProviderId.parse(text)
     access.require(principal, access.Action.KEEP_EMSP, provider.value)
     if realtime_url is not None:
         check_address(realtime_url)
+    if realtime_token is not None:
+        _check_token(realtime_token, realtime_url)
     emsp = Emsp(
         provider_id=provider,
         party_id=ProviderId.parse(party_id).value if party_id is not None else None,
         realtime_url=realtime_url,
         whitelist=whitelist,
     )
+    if realtime_token is not None:
+        sealed = deployment.vault.seal(realtime_token.encode(), emsp.context)
+        emsp = replace(emsp, sealed_token=sealed)
     now = deployment.clock.now()
     with deployment.store.write() as tx:
         if tx.contracts.account(provider, lock=True) is None:
@@ -160,10 +173,20 @@ def set_emsp(  # noqa: PLR0913 - one keyword per fact
             details={
                 "party": emsp.party_id,
                 "realTime": realtime_url is not None,
+                "token": realtime_token is not None,
                 "whitelist": whitelist.value if whitelist else None,
             },
         )
     return emsp
+
+
+def _check_token(token: str, url: str | None) -> None:
+    if url is None:
+        raise BadInput("invalid_token", "A token for the hook needs the address of the hook.")
+    if not _TOKEN.fullmatch(token):
+        raise BadInput(
+            "invalid_token", "The hook's token has 1 to 512 printable characters, and no blank."
+        )
 
 
 def emsps(

@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from pki.directory import Directory
 from pki.errors import NotFound, Unavailable
-from pki.model import Allowed, CredentialKind, EmspAnswer, EmspQuestion
+from pki.model import Allowed, CredentialKind, Emsp, EmspAnswer, EmspQuestion
 from pki.outbound import OutboundPolicy, call
-from pki.ports import AskEmsp
+from pki.ports import AskEmsp, Vault
 
 SECONDS: Final = 2.0
 _LONGEST_REFERENCE: Final = 36  # CiString(36) of OCPI
@@ -127,26 +127,37 @@ class WebHook:
     Args:
         directory: returns what eMSPs registered.
         policy: limits of outbound calls; its time is cut to the budget.
+        vault: opens the bearer tokens that hooks want of us.
     """
 
-    def __init__(self, directory: Callable[[], Directory], policy: OutboundPolicy) -> None:
+    def __init__(
+        self, directory: Callable[[], Directory], policy: OutboundPolicy, vault: Vault
+    ) -> None:
         self._directory = directory
         self._policy = policy
+        self._vault = vault
 
-    def _url(self, emsp: str) -> str | None:
+    def _door(self, emsp: str) -> Emsp | None:
+        """Return the eMSP if it registered an address."""
         for known in self._directory().emsps.values():
             if emsp in (known.party_id, known.provider_id.value):
-                return known.realtime_url
+                return known if known.realtime_url is not None else None
         return None
 
     def reaches(self, emsp: str, hub: str | None) -> bool:
         """Tell whether the eMSP registered an address; a hub is not asked this way."""
-        return hub is None and self._url(emsp) is not None
+        return hub is None and self._door(emsp) is not None
 
     def ask(self, question: EmspQuestion, seconds: float) -> EmspAnswer:
-        """Ask. Raises Unavailable (`emsp_unreachable`, `answer_invalid`, those of `outbound`)."""
-        url = self._url(question.emsp)
-        if url is None:
+        """
+        Ask.
+
+        Raises:
+            Unavailable: `emsp_unreachable`, `answer_invalid`, `key_unavailable` (its token cannot
+                be opened), those of `outbound`.
+        """
+        door = self._door(question.emsp)
+        if door is None or door.realtime_url is None:
             raise Unavailable("emsp_unreachable", f"{question.emsp} has no real-time address.")
         told = {
             "tenantPartnerId": question.cpo,
@@ -158,8 +169,15 @@ class WebHook:
         }
         body = json.dumps({name: value for name, value in told.items() if value is not None})
         policy = replace(self._policy, seconds=min(seconds, self._policy.seconds), octets=65_536)
-        answer = call(policy, url, body=body.encode(), headers={"Content-Type": "application/json"})
+        answer = call(policy, door.realtime_url, body=body.encode(), headers=self._headers(door))
         return _read(answer.body, question.emsp)
+
+    def _headers(self, door: Emsp) -> dict[str, str]:
+        headers = {"Content-Type": "application/json"}
+        if door.sealed_token is not None:
+            token = self._vault.unseal(door.sealed_token, door.context).decode()
+            headers["Authorization"] = f"Bearer {token}"
+        return headers
 
 
 def _read(body: bytes, emsp: str) -> EmspAnswer:

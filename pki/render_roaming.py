@@ -37,6 +37,7 @@ def emsp_json(account: Account, emsp: Emsp) -> Json:
         "name": account.name,
         "partyId": emsp.party_id or account.provider_id.value,
         "realtimeUrl": emsp.realtime_url,
+        "realtimeToken": emsp.sealed_token is not None,
         "whitelist": emsp.whitelist.value if emsp.whitelist else None,
         "createdAt": format_time(account.created_at),
     }
@@ -82,6 +83,7 @@ def session_json(session: Session) -> Json:
     return {
         "sessionId": session.session_id,
         "reference": session.reference,
+        "unconfirmedReference": session.unconfirmed,
         "protocol": session.protocol.value,
         "cpo": session.cpo,
         "stationId": session.station_id,

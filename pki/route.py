@@ -222,6 +222,6 @@ def settle(deployment: Deployment) -> int:
         owner, batch = known[found.party_id].provider_id, _BATCH
         while batch == _BATCH:
             with deployment.store.write() as tx:
-                batch = tx.contracts.hand_over(found.prefix, owner, _BATCH, apart=within)
+                batch = tx.contracts.hand_over(found.prefix, owner, _BATCH, at=now, apart=within)
             moved += batch
     return moved

@@ -135,7 +135,7 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
     deployment = replace(deployment, desk=Desk(database, view))
     directory = Follower(database, view)
     partners = PartnerNetwork(deployment=deployment, outbound=settings.outbound)
-    hook = WebHook(directory.now, settings.outbound)
+    hook = WebHook(directory.now, settings.outbound, deployment.vault)
     return Services(
         settings=settings,
         deployment=deployment,

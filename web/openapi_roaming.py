@@ -128,6 +128,7 @@ def _parties() -> Schema:
                 "name": TEXT,
                 "partyId": TEXT,
                 "realtimeUrl": nullable(TEXT),
+                "realtimeToken": {"type": "boolean", "description": "Whether one is kept."},
                 "whitelist": _RULE,
                 "createdAt": TIME,
             }
@@ -137,9 +138,15 @@ def _parties() -> Schema:
             {
                 "partyId": LINE,
                 "realtimeUrl": {"type": "string", "maxLength": 2000},
+                "realtimeToken": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 512,
+                    "description": "Sent to realtimeUrl as a bearer token; never shown again.",
+                },
                 "whitelist": one(Whitelist),
             },
-            optional=("partyId", "realtimeUrl", "whitelist"),
+            optional=("partyId", "realtimeUrl", "realtimeToken", "whitelist"),
         ),
         "Party": exact(
             {
@@ -161,6 +168,8 @@ def _sessions() -> Schema:
             {
                 "sessionId": TEXT,
                 "reference": nullable(TEXT),
+                "unconfirmedReference": nullable(TEXT)
+                | {"description": "Named by the CPO, but of no authorisation given to it."},
                 "protocol": one(SessionProtocol),
                 "cpo": TEXT,
                 "stationId": TEXT,

@@ -32,10 +32,11 @@ CREDENTIAL: Final = frozenset(
     ("kind", "uid", "whitelist", "visualNumber", "issuer", "groupId", "language")
 )
 EMSP: Final = frozenset(("providerId", "name"))
-EMSP_CHANGE: Final = frozenset(("partyId", "realtimeUrl", "whitelist"))
+EMSP_CHANGE: Final = frozenset(("partyId", "realtimeUrl", "realtimeToken", "whitelist"))
 PARTY: Final = frozenset(("partyId", "role", "name"))
 _EDITION: Final = frozenset(("edition",))
 _LONGEST_URL: Final = 2000
+_LONGEST_TOKEN: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,7 @@ class RoamingApi:
                 provider,
                 party_id=fields.text("partyId"),
                 realtime_url=fields.text("realtimeUrl", longest=_LONGEST_URL),
+                realtime_token=fields.text("realtimeToken", longest=_LONGEST_TOKEN),
                 whitelist=fields.choice("whitelist", Whitelist, tuple(Whitelist)),
             )
             return 200, _emsp(through, principal, provider)

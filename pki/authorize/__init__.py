@@ -34,6 +34,7 @@ from pki.model import (
     Fault,
     Principal,
     Rejected,
+    Role,
     Whitelist,
 )
 from pki.ports import Deployment, Transaction
@@ -395,4 +396,6 @@ def read(tx: Transaction, principal: Principal, reference: str) -> Authorisation
         return None
     found = from_json(told)
     owners = access.visible_owners(principal)
-    return found if owners is None or {found.cpo, found.emsp} & set(owners) else None
+    theirs = {Role.CPO: found.cpo, Role.EMSP: found.emsp}.get(principal.role)
+    asked = receipt is not None and receipt.asked_by == principal.name
+    return found if owners is None or asked or theirs in owners else None

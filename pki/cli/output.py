@@ -26,6 +26,7 @@ from pki.settings import DEFAULT_HOME, Settings, load
 
 Json = dict[str, Any]
 Function = Callable[..., None]
+_MAX_SECRET: Final = 1000
 
 PROPOSED: Final = 3
 """Exit status: nothing was done yet, other people must approve it."""
@@ -179,3 +180,16 @@ def _cell(value: object) -> str:
         return "yes" if value else "no"
     text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return text.replace("[", "\\[")
+
+
+def secret_of(path: Path) -> str:
+    """Read a secret from a file, or `-`; raises as `given_secret`."""
+    with click.open_file(str(path)) as file:
+        return given_secret(file.read(_MAX_SECRET))
+
+
+def given_secret(text: str) -> str:
+    """Return a secret without what surrounds it. Raises BadInput (`token_missing`)."""
+    if not text.strip():
+        raise BadInput("token_missing", "The token is empty.")
+    return text.strip()

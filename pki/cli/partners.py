@@ -12,19 +12,18 @@ from pki.cli.output import (
     HomeOption,
     emit,
     facts,
+    given_secret,
     installation,
     json_option,
     listing,
     operator,
+    secret_of,
     with_errors,
     yes_option,
 )
-from pki.errors import BadInput
 from pki.partners import handshake, registry, resync
 from pki.partners.registry import Invitation, NewPartner
 from pki.roaming.ocpi.tokens import CLOSED_TYPES
-
-_MAX_TOKEN_FILE: Final = 1000
 
 
 @click.group("partner")
@@ -142,13 +141,9 @@ def partner_register(
 def _token(path: Path | None) -> str:
     """Read a token where it shows in no list of processes. Raises BadInput (`token_missing`)."""
     if path is None:
-        text = str(click.prompt("Token A of the partner", hide_input=True, err=True))
-    else:
-        with click.open_file(str(path)) as file:
-            text = file.read(_MAX_TOKEN_FILE)
-    if not text.strip():
-        raise BadInput("token_missing", "The token is empty.")
-    return text.strip()
+        prompted = str(click.prompt("Token A of the partner", hide_input=True, err=True))
+        return given_secret(prompted)
+    return secret_of(path)
 
 
 @partner_group.command("rotate")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Final, Literal
 
 import click
@@ -16,6 +17,7 @@ from pki.cli.output import (
     json_option,
     listing,
     operator,
+    secret_of,
     with_errors,
     yes_option,
 )
@@ -50,6 +52,12 @@ def emsp_add(home: HomeOption, *, provider_id: str, name: str | None, as_json: b
 @click.argument("provider_id")
 @click.option("--party", "party_id", help="Party id in OCPI (default: the provider id).")
 @click.option("--realtime-url", help="Address of its real-time hook.")
+@click.option(
+    "--realtime-token-file",
+    "token_file",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="File with the bearer token that the hook wants of us (- for standard input).",
+)
 @click.option("--whitelist", type=click.Choice([rule.value for rule in Whitelist]))
 @json_option
 @click.pass_obj
@@ -60,10 +68,12 @@ def emsp_set(  # noqa: PLR0913 - one parameter per option
     provider_id: str,
     party_id: str | None,
     realtime_url: str | None,
+    token_file: Path | None,
     whitelist: str | None,
     as_json: bool,
 ) -> None:
     """Say how an eMSP is called in roaming and asked; what is left out is taken away."""
+    token = secret_of(token_file) if token_file is not None else None
     with installation(home) as services:
         emsp = parties.set_emsp(
             services.deployment,
@@ -71,12 +81,14 @@ def emsp_set(  # noqa: PLR0913 - one parameter per option
             provider_id,
             party_id=party_id,
             realtime_url=realtime_url,
+            realtime_token=token,
             whitelist=Whitelist(whitelist) if whitelist else None,
         )
     body = {
         "providerId": emsp.provider_id.value,
         "partyId": emsp.party_id or emsp.provider_id.value,
         "realtimeUrl": emsp.realtime_url,
+        "realtimeToken": emsp.sealed_token is not None,
         "whitelist": emsp.whitelist.value if emsp.whitelist else None,
     }
     emit(body, as_json=as_json, table=lambda: facts(body.items()))

@@ -121,7 +121,7 @@ class PartnerObject:
         key: the object's id, folded.
         updated: `last_updated` in microseconds since 1970.
         document: the object as JSON.
-        reference: `authorization_reference` of a session or CDR.
+        reference: of the authorisation of ours that a session or CDR belongs to, or None.
         sequence: version of a tariff, from 1; else 1.
         deleted: a tariff that was withdrawn.
     """

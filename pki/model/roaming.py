@@ -188,6 +188,11 @@ class Emsp:
     whitelist: Whitelist | None = None
     sealed_token: bytes | None = field(default=None, repr=False)
 
+    @property
+    def context(self) -> str:
+        """What its token is sealed for."""
+        return f"emsp:{self.provider_id.value}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewer:

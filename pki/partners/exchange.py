@@ -228,7 +228,7 @@ def _answer(  # noqa: PLR0913 - the verdict and what it is about
         raise _unknown(uid)
     info = AuthorizationInfo(
         allowed=Allowed(told.allowed.value),
-        authorization_reference=told.emsp_reference or told.reference,
+        authorization_reference=told.reference,  # sessions and CDRs come back to us with it
         location=place if told.allowed.value == Allowed.ALLOWED.value else None,
         info=None if told.fault is None else told.explanation,
     )

@@ -23,7 +23,7 @@ from pki.partners.network import PartnerNetwork, version_of
 from pki.ports import Transaction
 from pki.roaming.ocpi.charging import CDRS, SESSIONS
 from pki.roaming.ocpi.parties import PartyKey, PartyRole
-from pki.roaming.ocpi.shapes import Json, Shape, missing, needed_text, text_of
+from pki.roaming.ocpi.shapes import Json, Shape, missing, needed_text
 from pki.roaming.ocpi.tariffs import TARIFFS
 from pki.roaming.ocpi.text import fold, parse_time
 from pki.roaming.ocpi.tokens import ids_differ, merged
@@ -82,9 +82,15 @@ def put(  # noqa: PLR0913 - the parts of an address, and the body
             return _keep_version(tx, found)
         if held is not None and held.updated > found.updated:
             return False
-        tx.partner_objects.put(found)
-        sessions.note(tx, partner, found.party, json.loads(found.document))
+        _keep_session(tx, partner, found)
     return True
+
+
+def _keep_session(tx: Transaction, partner: Partner, found: PartnerObject) -> None:
+    document = json.loads(found.document)
+    reference = sessions.confirmed(tx, partner, found.party, document)
+    tx.partner_objects.put(replace(found, reference=reference))
+    sessions.note(tx, partner, found.party, document)
 
 
 def _keep_version(tx: Transaction, found: PartnerObject) -> bool:
@@ -127,8 +133,7 @@ def patch_session(
         found = _read(network, partner, "session", changed)
         if found.updated < held.updated:
             return False
-        tx.partner_objects.put(found)
-        sessions.note(tx, partner, found.party, json.loads(found.document))
+        _keep_session(tx, partner, found)
     return True
 
 
@@ -177,7 +182,8 @@ def add_cdr(network: PartnerNetwork, partner: Partner, body: object) -> PartnerO
         require_owner(tx, partner, key, PartyRole.CPO)
         held = tx.partner_objects.get("cdr", found.party, found.key)
         if held is None:
-            tx.partner_objects.put(found)
+            reference = sessions.confirmed(tx, partner, found.party, document)
+            tx.partner_objects.put(replace(found, reference=reference))
         elif json.loads(held.document) != document:
             raise BadInput(
                 "ocpi_cdr_exists",
@@ -205,7 +211,6 @@ def _read(network: PartnerNetwork, partner: Partner, kind: str, body: object) ->
         updated=micros(updated),
         received_at=now,
         document=json.dumps(values, ensure_ascii=True, separators=(",", ":")),
-        reference=text_of(values, "authorization_reference"),
     )
 
 

@@ -7,10 +7,13 @@ import secrets
 from dataclasses import replace
 from typing import Any, Final
 
+from pki import authorize
 from pki.errors import BadInput
 from pki.model import Credential, Partner, Session, SessionProtocol
 from pki.partners import tokens
+from pki.partners.caller import principal_of
 from pki.ports import Transaction
+from pki.roaming.ocpi.parties import PartyRole
 from pki.roaming.ocpi.text import fold, parse_time
 
 _RUNNING: Final = frozenset(("ACTIVE", "PENDING"))
@@ -18,18 +21,43 @@ _LARGEST: Final = 1_000_000
 """kWh; what is beyond is no charging session."""
 
 
+def confirmed(
+    tx: Transaction, partner: Partner, party: str, document: dict[str, Any]
+) -> str | None:
+    """
+    Return the reference that a session or CDR names, if it is of an authorisation of ours.
+
+    It must have been given to that CPO, for the contract of the token in the document.
+    """
+    named = document.get("authorization_reference")
+    if named is None:
+        return None
+    cpo = principal_of(partner, PartyRole.CPO, (party,))
+    found = authorize.read(tx, cpo, fold(named).lower())  # ours are in lower case; theirs need not
+    if found is None or found.cpo not in (party, None):
+        return None
+    driver = document["cdr_token"]
+    shown = _credential(tx, partner, driver["type"], driver["uid"])
+    known = (found.contract_id, shown.contract_id if shown else None)
+    return found.reference if None in known or len(set(known)) == 1 else None
+
+
 def note(tx: Transaction, partner: Partner, party: str, document: dict[str, Any]) -> None:
     """
     Count a session that began, and end one that ended.
 
-    A reservation is no session yet; a session that is over cannot be taken up again.
+    A reservation is no session yet; a session that is over cannot be taken up again. A reference
+    that is none of ours is kept as such: what happened, happened.
     """
     held = tx.sessions.find(SessionProtocol.OCPI, party, "", fold(document["id"]))
     if held is None:
         if document["status"] == "RESERVATION":
             return
-        held = _began(tx, partner, party, document)
+        held = _tied(tx, partner, _began(tx, partner, party, document), document)
         tx.sessions.add(held)
+    elif held.reference is None:
+        held = _tied(tx, partner, held, document)
+        tx.sessions.tie(held)
     if document["status"] not in _RUNNING and document["status"] != "RESERVATION":
         kwh = document["kwh"]
         over = replace(
@@ -41,13 +69,20 @@ def note(tx: Transaction, partner: Partner, party: str, document: dict[str, Any]
         tx.sessions.stop(over)
 
 
+def _tied(tx: Transaction, partner: Partner, session: Session, document: dict[str, Any]) -> Session:
+    named = document.get("authorization_reference")
+    reference = confirmed(tx, partner, session.cpo, document)
+    unconfirmed = named if reference is None else None
+    return replace(session, reference=reference, unconfirmed=unconfirmed)
+
+
 def _began(tx: Transaction, partner: Partner, party: str, document: dict[str, Any]) -> Session:
     driver = document["cdr_token"]
     found = _credential(tx, partner, driver["type"], driver["uid"])
     contract_id = found.contract_id if found else None
     return Session(
         session_id=secrets.token_hex(12),
-        reference=document.get("authorization_reference"),
+        reference=None,
         protocol=SessionProtocol.OCPI,
         cpo=party,
         station_id="",

@@ -188,12 +188,19 @@ class Contracts(Protocol):
         """Block identifiers of a contract that begin with `key`, or with None unblock them."""
 
     def hand_over(
-        self, prefix: str, party: ProviderId, limit: int, *, apart: Collection[str] = ()
+        self,
+        prefix: str,
+        party: ProviderId,
+        limit: int,
+        *,
+        at: dt.datetime,
+        apart: Collection[str] = (),
     ) -> int:
         """
         Move contracts whose -2 or -20 identifier begins so to an account; return how many.
 
         Args:
+            at: when their credentials count as changed.
             limit: of each edition, at most; fewer than that means that there are no more.
             apart: longer prefixes, whose contracts stay.
         """

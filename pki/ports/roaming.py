@@ -189,7 +189,7 @@ class Sessions(Protocol):
         """Return how many sessions of a contract are running."""
 
     def tie(self, session: Session) -> None:
-        """Write reference, eMSP, contract and the number of others of a session."""
+        """Write references, eMSP, contract and the number of others of a session."""
 
     def stop(self, session: Session) -> bool:
         """Write end, energy and reason of a session; False where it was stopped already."""
@@ -202,7 +202,7 @@ class Sessions(Protocol):
         after: str | None = None,
         limit: int = 100,
     ) -> list[Session]:
-        """Return a page ordered by session id, beginning behind `after`."""
+        """Return a page of these CPOs or eMSPs by session id, beginning behind `after`."""
 
 
 class AskEmsp(Protocol):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pki import access, audit, tokens
 from pki.errors import Conflict
 from pki.events import keys as webhook_keys
+from pki.ids import ProviderId
 from pki.model import Principal, Webhook
 from pki.ports import Deployment
 from pki.rotate.values import Effect, Rotation, Step
@@ -159,20 +160,35 @@ def _storage_act(deployment: Deployment, principal: Principal, step: Step) -> No
 def _sealed_before(deployment: Deployment) -> int:
     """Return how many secrets are sealed with another key than the newest."""
     with deployment.store.read() as tx:
-        partners = tx.partners.all()
+        partners, emsps = tx.partners.all(), tx.roaming.emsps()
+    sealed = [(p.sealed_token, f"partner:{p.partner_id}") for p in partners]
+    sealed += [(emsp.sealed_token, emsp.context) for emsp in emsps]
     vault = deployment.vault
-    return sum(
-        not vault.is_newest(partner.sealed_token, f"partner:{partner.partner_id}")
-        for partner in partners
-        if partner.sealed_token
-    )
+    return sum(not vault.is_newest(secret, context) for secret, context in sealed if secret)
 
 
 def _seal_anew(deployment: Deployment) -> int:
     """Encrypt every secret with the newest key, each in a transaction of its own."""
     with deployment.store.read() as tx:
         ids = [partner.partner_id for partner in tx.partners.all()]
-    return sum(_seal_one(deployment, partner_id) for partner_id in ids)
+        emsps = tx.roaming.emsps()
+    hooks = sum(_seal_hook(deployment, emsp.provider_id) for emsp in emsps if emsp.sealed_token)
+    return hooks + sum(_seal_one(deployment, partner_id) for partner_id in ids)
+
+
+def _seal_hook(deployment: Deployment, provider: ProviderId) -> bool:
+    vault = deployment.vault
+    with deployment.store.write() as tx:
+        tx.contracts.account(provider, lock=True)
+        emsp = tx.roaming.emsp(provider)
+        if emsp is None or not emsp.sealed_token:
+            return False
+        if vault.is_newest(emsp.sealed_token, emsp.context):
+            return False
+        secret = vault.unseal(emsp.sealed_token, emsp.context)
+        tx.roaming.put_emsp(replace(emsp, sealed_token=vault.seal(secret, emsp.context)))
+        tx.roaming.changed(deployment.clock.now())  # who asks holds the old one in memory
+    return True
 
 
 def _seal_one(deployment: Deployment, partner_id: str) -> bool:

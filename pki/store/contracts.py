@@ -24,31 +24,20 @@ from sqlalchemy import (
 from pki.errors import Conflict, NotFound
 from pki.ids import CheckDigit, Edition, Emaid, ProviderId
 from pki.model import (
-    Account,
     ChangeKind,
     Contract,
     ContractEvidence,
     ContractState,
-    Party,
-    Role,
     Whitelist,
 )
-from pki.store.schema import accounts, contract_identifiers, contracts, parties
+from pki.store.parties import PartyRows, to_account
+from pki.store.schema import accounts, contract_identifiers, contracts
 from pki.store.schema_roaming import credentials
-from pki.store.session import Session, Upsert
+from pki.store.session import Upsert
 
 _BEHIND_Z: Final = "["
 """The character behind Z: closes a range over identifiers of A to Z and 0 to 9."""
 
-_ADD_PARTY: Final = Upsert.new(parties)
-_PARTY: Final = select(parties).where(
-    parties.c.role == bindparam("role"), parties.c.party_id == bindparam("party_id")
-)
-_PARTIES: Final = select(parties).order_by(parties.c.role, parties.c.party_id)
-_ADD_ACCOUNT: Final = Upsert.new(accounts)
-_ACCOUNT: Final = select(accounts).where(accounts.c.provider_id == bindparam("provider_id"))
-_LOCK_ACCOUNT: Final = _ACCOUNT.with_for_update()
-_ACCOUNTS: Final = select(accounts).order_by(accounts.c.provider_id)
 _ADD: Final = Upsert.new(contracts)
 _ADD_IDENTIFIER: Final = Upsert.new(contract_identifiers)
 _SET_STATE: Final = (
@@ -57,11 +46,6 @@ _SET_STATE: Final = (
     .values(state=bindparam("after"))
 )
 
-_SET_HUB: Final = (
-    update(parties)
-    .where(parties.c.role == bindparam("the_role"), parties.c.party_id == bindparam("the_party"))
-    .values(hub=bindparam("after"))
-)
 _SET_TERMS: Final = (
     update(contracts)
     .where(contracts.c.contract_id == bindparam("the_contract"))
@@ -97,7 +81,7 @@ _CREDENTIALS_TOO: Final = (
             _ALIKE.c.emsp == bindparam("after"),
         ),
     )
-    .values(emsp=bindparam("after"))
+    .values(emsp=bindparam("after"), updated_at=bindparam("at"))
 )
 
 
@@ -140,63 +124,10 @@ _LIKE: Final = _with_identifiers(
 )
 
 
-class ContractRows:
+class ContractRows(PartyRows):
     """Contracts, accounts and parties; see `pki.ports.Contracts`."""
 
-    __slots__ = ("_session",)
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def add_party(self, party: Party) -> None:
-        """Store a party. Raises Conflict (`party_exists`)."""
-        row = {
-            "role": party.role,
-            "party_id": party.party_id,
-            "name": party.name,
-            "created_at": party.created_at,
-            "hub": party.hub,
-        }
-        if not self._session.put(_ADD_PARTY, row):
-            raise Conflict(
-                "party_exists", f"{party.party_id} is registered as {party.role.value} already."
-            )
-
-    def party(self, role: Role, party_id: str) -> Party | None:
-        """Return the party, or None."""
-        row = self._session.first(_PARTY, {"role": role, "party_id": party_id})
-        return _party(row) if row else None
-
-    def parties(self) -> list[Party]:
-        """Return every party, by role and identifier."""
-        return [_party(row) for row in self._session.rows(_PARTIES)]
-
-    def set_hub(self, role: Role, party_id: str, hub: str | None) -> bool:
-        """Say through which hub a party is reached; tell whether the party was there."""
-        key = {"the_role": role, "the_party": party_id, "after": hub}
-        return self._session.change(_SET_HUB, key) > 0
-
-    def add_account(self, account: Account) -> None:
-        """Store an account. Raises Conflict (`account_exists`)."""
-        row = {
-            "provider_id": account.provider_id.value,
-            "name": account.name,
-            "created_at": account.created_at,
-        }
-        if not self._session.put(_ADD_ACCOUNT, row):
-            raise Conflict(
-                "account_exists", f"{account.provider_id.value} has an eMSP account already."
-            )
-
-    def account(self, provider_id: ProviderId, *, lock: bool = False) -> Account | None:
-        """Return the account or None; in a write, `lock` makes its other writers wait."""
-        query = _LOCK_ACCOUNT if lock and self._session.writable else _ACCOUNT
-        row = self._session.first(query, {"provider_id": provider_id.value})
-        return _account(row) if row else None
-
-    def accounts(self) -> list[Account]:
-        """Return every account, by provider id."""
-        return [_account(row) for row in self._session.rows(_ACCOUNTS)]
+    __slots__ = ()
 
     def add(self, contract: Contract) -> None:
         """Store a contract with its identifiers. Raises Conflict (`contract_exists`)."""
@@ -264,7 +195,7 @@ class ContractRows:
         found = _contracts(self._session.rows(_ALL_NAMED, wanted))
         providers = {"providers": list({contract.account.value for contract in found})}
         rows = self._session.rows(_SOME_ACCOUNTS, providers) if found else ()
-        held = {row.provider_id: _account(row) for row in rows}
+        held = {row.provider_id: to_account(row) for row in rows}
         return {
             (emaid.edition, emaid.key): ContractEvidence(
                 contract=contract, account=held.get(contract.account.value)
@@ -303,7 +234,13 @@ class ContractRows:
         return self._session.change(_BLOCK, near)
 
     def hand_over(
-        self, prefix: str, party: ProviderId, limit: int, *, apart: Collection[str] = ()
+        self,
+        prefix: str,
+        party: ProviderId,
+        limit: int,
+        *,
+        at: dt.datetime,
+        apart: Collection[str] = (),
     ) -> int:
         """Move contracts of a range to an account; return how many, at most `limit`."""
         identifier = contract_identifiers.c
@@ -324,7 +261,7 @@ class ContractRows:
         for contract_id in moved:
             key = {"the_contract": contract_id, "after": party.value}
             self._session.change(_HAND_OVER, key)
-            self._session.change(_CREDENTIALS_TOO, key)
+            self._session.change(_CREDENTIALS_TOO, {**key, "at": at})
         return len(moved)
 
     def search(
@@ -346,22 +283,6 @@ class ContractRows:
 def _begins(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
     """Return a range over an index: LIKE would not use it on both databases."""
     return and_(column >= prefix, column < prefix + _BEHIND_Z)
-
-
-def _party(row: Row[Any]) -> Party:
-    return Party(
-        party_id=row.party_id,
-        role=Role(row.role),
-        name=row.name,
-        created_at=row.created_at,
-        hub=row.hub,
-    )
-
-
-def _account(row: Row[Any]) -> Account:
-    return Account(
-        provider_id=ProviderId(value=row.provider_id), name=row.name, created_at=row.created_at
-    )
 
 
 def _only(rows: Iterable[Row[Any]]) -> Contract | None:

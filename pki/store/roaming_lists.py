@@ -24,7 +24,6 @@ from sqlalchemy import (
     tuple_,
 )
 
-from pki.ids import ProviderId
 from pki.model import (
     EVERY,
     Account,
@@ -38,6 +37,7 @@ from pki.model import (
     Viewer,
 )
 from pki.store.columns import Line, UtcTime
+from pki.store.parties import to_account, to_party
 from pki.store.roaming_values import to_agreement, to_emsp, to_range
 from pki.store.schema import accounts, parties
 from pki.store.schema_roaming import agreements, emsps, number_ranges
@@ -77,17 +77,7 @@ class RoamingListRows:
             page = page.where(accounts.c.provider_id.in_(owners))
         if after is not None:
             page = page.where(accounts.c.provider_id > after)
-        return [
-            (
-                Account(
-                    provider_id=ProviderId(value=row.provider_id),
-                    name=row.name,
-                    created_at=row.created_at,
-                ),
-                to_emsp(row),
-            )
-            for row in self._session.rows(page)
-        ]
+        return [(to_account(row), to_emsp(row)) for row in self._session.rows(page)]
 
     def parties(
         self,
@@ -103,16 +93,7 @@ class RoamingListRows:
         if after is not None:
             here = tuple_(*(literal(text, Line) for text in after))
             page = page.where(tuple_(parties.c.role, parties.c.party_id) > here)
-        return [
-            Party(
-                party_id=row.party_id,
-                role=Role(row.role),
-                name=row.name,
-                created_at=row.created_at,
-                hub=row.hub,
-            )
-            for row in self._session.rows(page)
-        ]
+        return [to_party(row) for row in self._session.rows(page)]
 
     def ranges(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, func, select, text, update
@@ -33,7 +35,7 @@ _TIE: Final = (
     .values(
         {
             name: bindparam(f"new_{name}")
-            for name in ("reference", "emsp", "contract_id", "contract", "others")
+            for name in ("reference", "emsp", "contract_id", "contract", "others", "unconfirmed")
         }
     )
 )
@@ -81,7 +83,7 @@ class SessionRows:
         return int(row.found) if row else 0
 
     def tie(self, session: model.Session) -> None:
-        """Write reference, eMSP, contract and the number of others of a session."""
+        """Write references, eMSP, contract and the number of others of a session."""
         row = {
             "the_session": session.session_id,
             "new_reference": session.reference,
@@ -89,6 +91,7 @@ class SessionRows:
             "new_contract_id": session.contract_id,
             "new_contract": session.contract,
             "new_others": session.others,
+            "new_unconfirmed": session.unconfirmed,
         }
         self._session.change(_TIE, row)
 
@@ -110,15 +113,17 @@ class SessionRows:
         after: str | None = None,
         limit: int = 100,
     ) -> list[model.Session]:
-        """Return a page ordered by session id, beginning behind `after`."""
+        """Return a page of these CPOs or eMSPs by session id, beginning behind `after`."""
         page = select(sessions).order_by(sessions.c.session_id).limit(limit)
-        if cpos is not None:
-            page = page.where(sessions.c.cpo.in_(cpos))
-        if emsps is not None:
-            page = page.where(sessions.c.emsp.in_(emsps))
         if after is not None:
             page = page.where(sessions.c.session_id > after)
-        return [_value(row) for row in self._session.rows(page)]
+        if cpos is None and emsps is None:
+            return [_value(row) for row in self._session.rows(page)]
+        # each owner has an index in this order; all of them at once would be sorted
+        wanted = [sessions.c.cpo == cpo for cpo in cpos or ()]
+        wanted += [sessions.c.emsp == emsp for emsp in emsps or ()]
+        pages = (map(_value, self._session.rows(page.where(each))) for each in wanted)
+        return list(islice(heapq.merge(*pages, key=lambda found: found.session_id), limit))
 
 
 def _value(row: Row[Any]) -> model.Session:
@@ -138,4 +143,5 @@ def _value(row: Row[Any]) -> model.Session:
         energy_wh=row.energy_wh,
         stop_reason=row.stop_reason,
         others=row.others,
+        unconfirmed=row.unconfirmed,
     )

@@ -310,4 +310,15 @@ def test_another_party_finds_no_authorisation_of_somebody_else(small: Services) 
     told = asked(small, roaming(small))
     other = Principal(name="cpo-2", role=Role.CPO, parties=("DEXYZ",))
     assert authorize.find(small.deployment, other, told.reference) is None
+    # an operator id of the letters of the eMSP's provider id is another company
+    other = Principal(name="cpo-3", role=Role.CPO, parties=("DEMOA",))
+    assert authorize.find(small.deployment, other, told.reference) is None
+    emsp = Principal(name="emsp-1", role=Role.EMSP, parties=("DEMOA",))
+    assert authorize.find(small.deployment, emsp, told.reference) == told
     assert authorize.find(small.deployment, ADMIN, "no such receipt") is None
+
+
+def test_who_was_refused_finds_the_refusal(small: Services) -> None:
+    told = asked(small, roaming(small), "04FFFFFF", kind="ISO14443")
+    assert told.fault is AuthorisationFault.CREDENTIAL_UNKNOWN
+    assert authorize.find(small.deployment, CPO, told.reference) == told

@@ -7,13 +7,16 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from pki.directory import Directory
 from pki.errors import NotFound, Unavailable
 from pki.ids import ProviderId
+from pki.keys.vault import FileVault
 from pki.model import Allowed, CredentialKind, Emsp, EmspQuestion
 from pki.outbound import OutboundPolicy
 from pki.realtime import FAILURES, REST, RealTime, WebHook
@@ -42,6 +45,7 @@ class _Emsp(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.asked.append(json.loads(body))
+        self.server.authorized.append(self.headers.get("Authorization"))
         if self.server.silent.is_set():
             self.server.release.wait(30)
         self.send_response(self.server.status)
@@ -56,6 +60,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Emsp)
         self.asked: list[dict[str, object]] = []
+        self.authorized: list[str | None] = []
         self.status = 200
         self.answer = b"{}"
         self.silent = threading.Event()
@@ -74,16 +79,21 @@ def server() -> Iterator[_Server]:
     found.server_close()
 
 
-def _hook(server: _Server, emsp: str = "DEMOA") -> WebHook:
+def _hook(
+    server: _Server, folder: Path, emsp: str = "DEMOA", *, token: str | None = None
+) -> WebHook:
     url = f"http://127.0.0.1:{server.server_port}/ask"
     known = Emsp(provider_id=ProviderId(value="DEMOA"), party_id="DEXYZ", realtime_url=url)
-    return WebHook(lambda: Directory(emsps={emsp: known}), LOOPBACK)
+    vault = FileVault(folder / "storage.key", lambda: b"")
+    if token is not None:
+        known = replace(known, sealed_token=vault.seal(token.encode(), known.context))
+    return WebHook(lambda: Directory(emsps={emsp: known}), LOOPBACK, vault)
 
 
-def test_the_hook_asks_as_citrineos_does(server: _Server) -> None:
+def test_the_hook_asks_as_citrineos_does(server: _Server, tmp_path: Path) -> None:
     told = {"allowed": "NO_CREDIT", "reason": "pay first", "authorizationReference": "x1"}
     server.answer = json.dumps({"timestamp": "2026-12-01T00:00:00Z", "data": told}).encode()
-    hook = _hook(server)
+    hook = _hook(server, tmp_path)
     assert hook.reaches("DEMOA", None)
     assert hook.reaches("DEXYZ", None)
     assert not hook.reaches("FRMOB", None)
@@ -97,6 +107,20 @@ def test_the_hook_asks_as_citrineos_does(server: _Server) -> None:
     (asked,) = server.asked
     assert (asked["idToken"], asked["idTokenType"]) == ("DE-MOA-C12345678", "eMAID")
     assert (asked["stationId"], asked["evseId"]) == ("cs-1", "DE*CPA*E1")
+
+
+def test_the_hook_is_told_who_asks_where_it_wants_to_know(server: _Server, tmp_path: Path) -> None:
+    server.answer = b'{"data": {"allowed": "ALLOWED"}}'
+    _hook(server, tmp_path).ask(QUESTION, 2.0)
+    _hook(server, tmp_path, token="s3cret/=").ask(QUESTION, 2.0)
+    assert server.authorized == [None, "Bearer s3cret/="]
+    (tmp_path / "storage.key").unlink()  # another key comes in its place
+    lost = _hook(server, tmp_path, token="s3cret")
+    (tmp_path / "storage.key").unlink()
+    fresh = WebHook(lost._directory, LOOPBACK, FileVault(tmp_path / "storage.key", lambda: b""))
+    with pytest.raises(Unavailable, match="decrypted"):
+        fresh.ask(QUESTION, 2.0)
+    assert len(server.authorized) == 2
 
 
 @pytest.mark.parametrize(
@@ -115,17 +139,17 @@ def test_the_hook_asks_as_citrineos_does(server: _Server) -> None:
     ],
     ids=str,
 )
-def test_garbage_is_no_answer(server: _Server, status: int, answer: bytes) -> None:
+def test_garbage_is_no_answer(server: _Server, tmp_path: Path, status: int, answer: bytes) -> None:
     server.status, server.answer = status, answer
     with pytest.raises(Unavailable):
-        _hook(server).ask(QUESTION, 2.0)
+        _hook(server, tmp_path).ask(QUESTION, 2.0)
 
 
-def test_a_silent_emsp_costs_no_more_than_the_budget(server: _Server) -> None:
+def test_a_silent_emsp_costs_no_more_than_the_budget(server: _Server, tmp_path: Path) -> None:
     server.silent.set()
     begun = time.monotonic()
     with pytest.raises(Unavailable, match="in time"):
-        _hook(server).ask(QUESTION, 0.3)
+        _hook(server, tmp_path).ask(QUESTION, 0.3)
     assert time.monotonic() - begun < 20  # a hang limit, not a speed
 
 

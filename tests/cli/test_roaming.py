@@ -82,8 +82,14 @@ def test_ranges_hubs_and_emsps(small_home: Path) -> None:
     assert ok(small_home, "range", "list") == [ported]
     unknown = refused(small_home, "range", "add", "emaid", "DE", "NLXXX")
     assert unknown["code"] == "party_unknown"
-    emsp = ok(small_home, "emsp", "set", "FRMOB", "--realtime-url", "https://e.example/ask")
-    assert emsp["realtimeUrl"] == "https://e.example/ask"
+    token = small_home / "hook.token"
+    token.write_text("s3cret\n", "utf-8")
+    hook = ("--realtime-url", "https://e.example/ask")
+    emsp = ok(small_home, "emsp", "set", "FRMOB", *hook, "--realtime-token-file", str(token))
+    assert (emsp["realtimeUrl"], emsp["realtimeToken"]) == ("https://e.example/ask", True)
+    assert not ok(small_home, "emsp", "set", "FRMOB", *hook)["realtimeToken"]
+    lonely = refused(small_home, "emsp", "set", "FRMOB", "--realtime-token-file", str(token))
+    assert lonely["code"] == "invalid_token"
     assert ok(small_home, "session", "list") == []
     made = ok(small_home, "agreement", "add", "DE*CPA", "*", "--evse", "DE*CPA*E1")
     assert made["evseGroups"] == ["DECPAE1"]

@@ -10,7 +10,7 @@ from typing import Self
 
 import pytest
 
-from pki import audit, clients, rotate, tokens
+from pki import audit, clients, parties, rotate, tokens
 from pki.errors import Unavailable
 from pki.ids import Edition
 from pki.issue import IssueRequest, issue
@@ -203,11 +203,15 @@ def test_encrypting_anew_is_taken_up_where_it_was_interrupted(pnc: Services) -> 
     services = pnc
     for name in ("acme", "bravo", "charlie"):
         _partner(services, name)
+    hook = "https://emsp.example/ask"
+    parties.set_emsp(
+        services.deployment, ADMIN, "DEMOA", realtime_url=hook, realtime_token="s3cret"
+    )
     rotate.storage(services.deployment, ADMIN)
     services.deployment.vault.switch()  # and killed before anything was encrypted anew
     plan = rotate.storage(services.deployment, ADMIN, dry_run=True)
-    assert (plan.step, plan.effects[0].count) == (Step.SWITCH, 3)
-    with pytest.raises(Exception, match="3 secrets") as caught:
+    assert (plan.step, plan.effects[0].count) == (Step.SWITCH, 4)
+    with pytest.raises(Exception, match="4 secrets") as caught:
         rotate.storage(services.deployment, ADMIN, Step.RETIRE)
     assert getattr(caught.value, "code", "") == "secrets_left"
     rotate.storage(services.deployment, ADMIN)
@@ -219,3 +223,5 @@ def test_encrypting_anew_is_taken_up_where_it_was_interrupted(pnc: Services) -> 
             held = tx.partners.get(name)
             assert held is not None
             assert other.deployment.vault.unseal(held.sealed_token or b"", f"partner:{name}")
+        _, emsp = parties.emsp(other.deployment, ADMIN, "DEMOA")
+        assert other.deployment.vault.unseal(emsp.sealed_token or b"", emsp.context) == b"s3cret"

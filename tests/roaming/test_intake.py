@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from pki import contracts
 from pki.clock import SystemClock
 from pki.errors import BadInput, NotAllowed, NotFound, Unavailable
-from pki.model import Principal, Role
+from pki.model import Principal, Role, Session, SessionProtocol
 from pki.partners import commands, hub
 from pki.partners.network import needed
 from pki.roaming.ocpi.text import format_time
@@ -19,6 +20,7 @@ from tests.homes import ADMIN
 from tests.roaming.conftest import CPO, Ours, invited, ocpi_code, registered
 from tests.roaming.mock_partner import MockPartner, mock_partner
 from tests.roaming.samples import CDR, SESSION, TARIFF, TOKEN
+from tests.roaming.test_tokens import card
 
 BASE = "/ocpi/2.2.1/emsp"
 SESSIONS = f"{BASE}/sessions/NL/CPX/S-1"
@@ -122,11 +124,76 @@ def test_a_partner_sees_no_object_of_another(acme: Ours) -> None:
     assert put(theirs, SESSIONS, demoa(SESSION)) == (404, 2000)
 
 
-def test_a_session_is_tied_to_its_authorisation(acme: Ours) -> None:
-    put(acme, SESSIONS, demoa(SESSION))
+def _reference(acme: Ours, uid: str = "04AA", cpo: str = "CPX") -> str:
+    """Have a CPO ask for an authorisation of a card."""
+    path = f"{BASE}/tokens/{uid}/authorize"
+    who = {"OCPI-from-country-code": "NL", "OCPI-from-party-id": cpo}
+    answer = acme.call("POST", path, headers=who)
+    assert ocpi_code(answer) == (200, 1000)
+    return str((answer.json or {})["data"]["authorization_reference"])
+
+
+def _of(uid: str, reference: str | None, **more: Any) -> dict[str, Any]:
+    """Return a session, or with more a CDR, of a card of DEMOA under a reference."""
+    body = demoa(dict(more.pop("body", SESSION))) | {"authorization_reference": reference} | more
+    body["cdr_token"] |= {"uid": uid}
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _session(acme: Ours, number: str = "S-1") -> Session:
     with acme.services.deployment.store.read() as tx:
-        found = tx.partner_objects.of_reference("session", "AUTH-1")
-    assert [f.key for f in found] == ["S-1"]
+        found = tx.sessions.find(SessionProtocol.OCPI, "NLCPX", "", number)
+    assert found is not None
+    return found
+
+
+def test_a_session_and_its_cdr_are_tied_to_their_authorisation(acme: Ours) -> None:
+    card(acme.services, "04AA")
+    reference = _reference(acme)
+    assert put(acme, SESSIONS, _of("04AA", reference.upper())) == (200, 1000)
+    assert (_session(acme).reference, _session(acme).unconfirmed) == (reference, None)
+    cdr = _of("04AA", reference, body=CDR)
+    assert ocpi_code(acme.call("POST", f"{BASE}/cdrs", cdr)) == (201, 1000)
+    with acme.services.deployment.store.read() as tx:
+        assert [f.key for f in tx.partner_objects.of_reference("session", reference)] == ["S-1"]
+        assert [f.key for f in tx.partner_objects.of_reference("cdr", reference)] == ["CDR-1"]
+        assert [f.external_id for f in tx.sessions.by_reference(reference)] == ["S-1"]
+
+
+def test_a_reference_that_was_not_given_to_this_cpo_for_this_driver_is_not_believed(
+    acme: Ours,
+) -> None:
+    for n, emaid in enumerate(("DEMOAC00000001", "DEMOAC00000002")):
+        made = contracts.add(acme.services.deployment, ADMIN, emaid)
+        card(acme.services, f"04A{n}", n, contract_id=made.contract_id)
+    with mock_partner() as elsewhere:
+        elsewhere.role("CPO", "NLCPY")
+        other = registered(invited(acme.services, "other"), elsewhere)
+        foreign = _reference(other, "04A0", "CPY")
+    for number, reference in enumerate(("AUTH-1", foreign, _reference(acme, "04A1")), start=1):
+        body = _of("04A0", reference, id=f"S-{number}")
+        assert put(acme, SESSIONS.replace("S-1", f"S-{number}"), body) == (200, 1000)
+        found = _session(acme, f"S-{number}")
+        assert (found.reference, found.unconfirmed) == (None, reference)
+        assert found.contract == SESSION["cdr_token"]["contract_id"]  # it is counted all the same
+        cdr = _of("04A0", reference, id=f"CDR-{number}", body=CDR)
+        assert ocpi_code(acme.call("POST", f"{BASE}/cdrs", cdr)) == (201, 1000)
+        with acme.services.deployment.store.read() as tx:
+            assert tx.partner_objects.of_reference("session", reference) == []
+            assert tx.partner_objects.of_reference("cdr", reference) == []
+
+
+def test_a_reference_that_comes_later_ties_the_session(acme: Ours) -> None:
+    card(acme.services, "04AA")
+    reference = _reference(acme)
+    put(acme, SESSIONS, _of("04AA", None))
+    assert (_session(acme).reference, _session(acme).unconfirmed) == (None, None)
+    change = {"authorization_reference": "AUTH-1", "last_updated": "2026-11-20T10:45:00Z"}
+    acme.call("PATCH", SESSIONS, change)
+    assert (_session(acme).reference, _session(acme).unconfirmed) == (None, "AUTH-1")
+    change = {"authorization_reference": reference, "last_updated": "2026-11-20T10:46:00Z"}
+    acme.call("PATCH", SESSIONS, change)
+    assert (_session(acme).reference, _session(acme).unconfirmed) == (reference, None)
 
 
 def test_bodies_that_are_no_json_objects_are_refused(acme: Ours) -> None:

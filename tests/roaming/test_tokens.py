@@ -399,7 +399,7 @@ def test_sessions_of_a_partner_count_among_those_of_a_contract(acme: Ours) -> No
     acme.call("PATCH", path, over)
     assert running() == 1
     with acme.services.deployment.store.read() as tx:
-        found = tx.sessions.by_reference("AUTH-1")
+        found = tx.sessions.search(cpos=("NLCPX", "NLCPY"))
     assert sorted((s.external_id, s.others, s.energy_wh) for s in found) == [
         ("S-1", 0, 12500),
         ("S-2", 1, None),

@@ -61,5 +61,5 @@ def test_contracts_parties_and_changes_of_an_older_schema_are_kept(database_url:
         tx.clients.add(client(token="t"))
         tx.contracts.add_party(Party(party_id="NLHUB", role=Role.HUB, name="Hub", created_at=NOW))
         tx.roaming.changed(NOW)
-        assert tx.contracts.hand_over("DE8AAC", ProviderId(value="FRMOB"), 9) == 2
+        assert tx.contracts.hand_over("DE8AAC", ProviderId(value="FRMOB"), 9, at=NOW) == 2
     store.close()

@@ -184,7 +184,9 @@ def test_a_session_begins_once_and_ends_once(database: Database) -> None:
         assert tx.sessions.get("s1") == ended
         assert tx.sessions.find(SessionProtocol.OCPP, "DEABC", "cs-1", "tx-s1") == ended
         assert [s.session_id for s in tx.sessions.by_reference("r")] == ["s1", "s2"]
-        assert tx.sessions.search(cpos=("DEABC",), emsps=("DE8AA",), after="s1") == [_session("s2")]
+        assert tx.sessions.search(cpos=("DEABC",), after="s1") == [_session("s2")]
+        found = tx.sessions.search(cpos=("DEXYZ", "DEABC"), limit=2)
+        assert [each.session_id for each in found] == ["s1", "s2"]
         assert tx.sessions.search(emsps=("FRMOB",)) == []
 
 
@@ -228,18 +230,18 @@ def test_terms_blocks_and_hubs_of_what_was_there_before(database: Database) -> N
 def test_contracts_of_a_range_are_handed_over_with_their_cards(database: Database) -> None:
     contracts = [contract(f"c{n}", emaid(f"DE8AAC{n}2345678")) for n in range(4)]
     card = replace(_card(), contract_id="c1", partner=False)
-    to = ProviderId(value="FRMOB")
+    to, later = ProviderId(value="FRMOB"), NOW + HOUR
     with database.write() as tx:
         for each in contracts:
             tx.contracts.add(each)
         tx.credentials.add(card)
         tx.credentials.add(replace(card, credential_id="alike", uid="0B"))
         tx.credentials.add(_card("0B", emsp="FRMOB"))
-        assert [tx.contracts.hand_over("DE8AAC1", to, 10) for _ in range(2)] == [1, 0]
+        assert [tx.contracts.hand_over("DE8AAC1", to, 10, at=later) for _ in range(2)] == [1, 0]
     with database.read() as tx:
         assert [c.contract_id for c in tx.contracts.search(accounts=(to,))] == ["c1"]
         assert tx.credentials.of_contract("c1") == [
-            replace(card, emsp="FRMOB"),
+            replace(card, emsp="FRMOB", updated_at=later),
             replace(card, credential_id="alike", uid="0B"),
         ]
 

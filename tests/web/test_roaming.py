@@ -226,6 +226,12 @@ def test_parties_hubs_emsps_and_ranges(caller: Caller) -> None:
     assert len(seen) == len(set(seen)) >= 5
     asked = {"realtimeUrl": "https://emsp.example/ask", "whitelist": "NEVER"}
     assert patch(caller, "/v1/emsps/DEMOA", asked).json["whitelist"] == "NEVER"
+    with_token = patch(caller, "/v1/emsps/DEMOA", asked | {"realtimeToken": "s3cret"})
+    assert with_token.json["realtimeToken"] is True
+    assert "s3cret" not in with_token.text
+    assert patch(caller, "/v1/emsps/DEMOA", asked).json["realtimeToken"] is False
+    for broken in ({"realtimeToken": "x"}, asked | {"realtimeToken": "a b"}):
+        assert code(patch(caller, "/v1/emsps/DEMOA", broken)) == (400, "invalid_token")
     assert code(patch(caller, "/v1/emsps/FRMOB", asked)) == (403, "party_not_allowed")
     assert code(patch(caller, "/v1/emsps/DEMOA", {"realtimeUrl": "file:///x"})) == (
         400,

@@ -17,6 +17,7 @@ from typing import Any, Final
 from pki import access, route, validate
 from pki.authorize import shown
 from pki.authorize.case import TOKEN_STATUS, Place, Questions, Shown, place
+from pki.authorize.found import find, read
 from pki.authorize.told import from_json, to_json, to_ocpp
 from pki.directory import Directory, Follower
 from pki.model import (
@@ -34,10 +35,9 @@ from pki.model import (
     Fault,
     Principal,
     Rejected,
-    Role,
     Whitelist,
 )
-from pki.ports import Deployment, Transaction
+from pki.ports import Deployment
 from pki.realtime import RealTime
 from pki.validate.outcomes import OUTCOMES
 
@@ -379,23 +379,3 @@ def _recorded(deployment: Deployment, principal: Principal, told: Authorisation)
     with deployment.store.write() as tx:
         tx.decisions.add(record)
     return Authorised(decision=None, authorisation=told)
-
-
-def find(deployment: Deployment, principal: Principal, reference: str) -> Authorisation | None:
-    """Return the authorisation with that reference which the caller may see, or None."""
-    access.require(principal, access.Action.READ_ROAMING)
-    with deployment.store.read() as tx:
-        return read(tx, principal, reference)
-
-
-def read(tx: Transaction, principal: Principal, reference: str) -> Authorisation | None:
-    """Return what `find` does, within a transaction of the caller's."""
-    receipt = tx.decisions.get(reference)
-    told = json.loads(receipt.record).get("authorisation") if receipt else None
-    if told is None:
-        return None
-    found = from_json(told)
-    owners = access.visible_owners(principal)
-    theirs = {Role.CPO: found.cpo, Role.EMSP: found.emsp}.get(principal.role)
-    asked = receipt is not None and receipt.asked_by == principal.name
-    return found if owners is None or asked or theirs in owners else None

@@ -51,6 +51,8 @@ class Action(StrEnum):
     KEEP_BUNDLES = "keep_bundles"
     READ_OWN_CAR = "read_own_car"
     INSTALL = "install"
+    KEEP_STATIONS = "keep_stations"
+    READ_STATIONS = "read_stations"
     KEEP_WEBHOOKS = "keep_webhooks"
     KEEP_ROAMING = "keep_roaming"
     READ_ROAMING = "read_roaming"
@@ -94,6 +96,8 @@ GRANTS: Final[Mapping[Action, frozenset[Role]]] = {
     Action.KEEP_BUNDLES: frozenset((Role.EMSP,)),
     Action.READ_OWN_CAR: frozenset((Role.OEM,)),
     Action.INSTALL: frozenset((Role.CPO, Role.OEM)),
+    Action.KEEP_STATIONS: frozenset((Role.CPO,)),
+    Action.READ_STATIONS: frozenset((Role.CPO, Role.AUDITOR)),
     Action.KEEP_WEBHOOKS: SUBSCRIBERS,
     Action.KEEP_ROAMING: frozenset(),
     Action.KEEP_EMSP: frozenset((Role.EMSP,)),

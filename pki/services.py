@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from pki import approve, foreign, repeat, rotate, route, sign, tokens, validate
+from pki import approve, foreign, repeat, rotate, route, sign, stations, tokens, validate
 from pki.authorize import Roaming
 from pki.beacon import Beacon
 from pki.clock import Clock, SystemClock
@@ -101,10 +101,11 @@ class Services:
             every=2.0,
             work=lambda: delivery.run(self.deployment, self.settings.outbound),
         )
+        queue = Job(name="stations", every=60.0, work=lambda: stations.prune(self.deployment))
         push = Job(name="partner-push", every=2.0, work=lambda: push_due(self.partners))
         marks = Job(name="page-marks", every=3600.0, work=lambda: forget_old(self.partners))
         resync = Job(name="partner-sync", every=900.0, work=lambda: sync_due(self.partners))
-        roaming = (push, resync, ranges, keys, marks, approvals)
+        roaming = (push, resync, ranges, keys, marks, approvals, queue)
         return (*own, fetch, prune, token_keys, generations, expire, provide, webhooks, *roaming)
 
     def close(self) -> None:

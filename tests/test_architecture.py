@@ -41,6 +41,7 @@ VERBS: dict[str, set[str]] = {
     "sign": {"audit"},
     "issue": {"access", "audit", "contracts", "sign"},
     "enrol": {"access", "issue", "outbound"},
+    "stations": {"access", "audit", "issue"},
     "lookup": {"access", "issue"},
     "revoke": {"access", "audit", "gate", "lookup"},
     "validate": {"access", "contracts"},
@@ -69,6 +70,7 @@ VERBS: dict[str, set[str]] = {
     },
     "demo": {"agreements", "clients", "parties"},
     "render_roaming": set(),
+    "render_stations": set(),
     "render": {"access", "audit", "issue", "lookup", "revoke"},
 }
 LAYER_4 = ("settings", "services")

@@ -22,7 +22,9 @@ from web import (
     ocpi_contracts,
     ocpp_install,
     ocpp_sessions,
+    ocpp_stations,
     ocpp_status,
+    ocpp_transfer,
     opcp,
     openapi,
     opnc,
@@ -38,6 +40,10 @@ from web import (
 from web.callers import Callers
 from web.decisions import Decisions
 from web.metrics import Metrics
+from web.ocpp_install import OcppInstall
+from web.ocpp_stations import OcppStations
+from web.ocpp_status import OcppStatus
+from web.ocpp_transfer import Transfer
 from web.status import StatusPages
 
 UNMATCHED: Final = "unmatched"
@@ -81,13 +87,9 @@ def create_app(
     _watch(app, metrics)
     app.register_blueprint(ops.blueprint(services.deployment, metrics))
     app.register_blueprint(api.blueprint(services.deployment, metrics))
-    variant = services.settings.base64url_hash_data
     decisions = decisions or decisions_of(services, metrics)
     app.register_blueprint(decision_routes.blueprint(decisions))
-    app.register_blueprint(
-        ocpp_status.blueprint(services.deployment, services.answers, variant=variant)
-    )
-    app.register_blueprint(ocpp_install.blueprint(services.deployment))
+    _stations(app, services, metrics, decisions)
     app.register_blueprint(ocpp_sessions.blueprint(services.deployment, services.roaming, metrics))
     for module in (roaming, agreements, proposals):
         app.register_blueprint(module.blueprint(services.deployment))
@@ -109,6 +111,22 @@ def create_app(
     app.register_blueprint(openapi.blueprint(services.settings.public_url))
     app.register_blueprint(api_page.blueprint(services.settings.public_url))
     return app
+
+
+def _stations(app: Flask, services: Services, metrics: Metrics, decisions: Decisions) -> None:
+    """Serve OCPP's certificate messages, by themselves and inside of DataTransfer."""
+    deployment = services.deployment
+    status = OcppStatus(deployment, services.answers, services.settings.base64url_hash_data)
+    install = OcppInstall(deployment)
+    stations = OcppStations(deployment, metrics)
+    transfer = Transfer(deployment, decisions, stations, install, status)
+    for routes in (
+        ocpp_status.blueprint(status),
+        ocpp_install.blueprint(install),
+        ocpp_stations.blueprint(stations),
+        ocpp_transfer.blueprint(transfer),
+    ):
+        app.register_blueprint(routes)
 
 
 def _watch(app: Flask, metrics: Metrics) -> None:

@@ -35,11 +35,12 @@ def _decided(decisions: Decisions, path: str) -> Response:
         headers={name.lower(): value for name, value in request.headers.items()},
         body=_body(LIMITS[path]),
     )
-    answer = decisions.one(hot, known=_known, told=note_authorisation)
+    answer = decisions.one(hot, known=known, told=note_authorisation)
     return Response(answer.octets, answer.status, dict(answer.headers))
 
 
-def _known(principal: Principal) -> None:
+def known(principal: Principal) -> None:
+    """Note for the log who asks."""
     g.client = principal.name
 
 

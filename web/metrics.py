@@ -61,6 +61,12 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._queued = Counter(
+            "pnc_station_messages",
+            "Messages put before charging stations, by OCPP action.",
+            ("action",),
+            registry=self._registry,
+        )
         self._unannounced = Counter(
             "pnc_changes_unannounced",
             "Committed changes of status that this host was not told of at once.",
@@ -100,6 +106,10 @@ class Metrics:
     def revoked(self, reason: str) -> None:
         """Count one revocation."""
         self._revoked.labels(reason).inc()
+
+    def queued(self, action: str) -> None:
+        """Count one message to a station."""
+        self._queued.labels(action).inc()
 
     def unannounced(self) -> None:
         """Count one committed change that could not be announced to this host."""

@@ -24,6 +24,8 @@ from web.answers import json_answer
 VERSIONS: Final = {"2.0.1": "v201", "2.1": "v21"}
 """OCPP version to the subpackage of `ocpp` that holds its schemas."""
 
+_FOLDERS: Final = {**VERSIONS, "1.6": "v16"}
+
 REFERENCE: Final = "X-Authorization-Reference"
 """Header of our answers, for the CSMS to name the authorisation in sessions and CDRs."""
 
@@ -37,8 +39,9 @@ class AnswerInvalid(Exception):
 @cache
 def schema(version: str, message: str) -> dict[str, Any]:
     """Return the official schema of a message, such as `AuthorizeRequest`."""
-    folder = resources.files("ocpp") / VERSIONS[version] / "schemas"
-    text = (folder / f"{message}.json").read_text("utf-8-sig")
+    folder = resources.files("ocpp") / _FOLDERS[version] / "schemas"
+    name = message.removesuffix("Request") if version == "1.6" else message
+    text = (folder / f"{name}.json").read_text("utf-8-sig")
     document: dict[str, Any] = orjson.loads(text)
     return document
 
@@ -56,13 +59,22 @@ def check_request(version: str, message: str, body: dict[str, Any]) -> None:
     Raises:
         BadInput: `schema_violation`, with the JSON pointer and the keyword of the schema.
     """
-    found = best_match(_validator(version, f"{message}Request").iter_errors(body))
+    _check(version, f"{message}Request", body, "The request")
+
+
+def check_answer(version: str, message: str, body: dict[str, Any]) -> None:
+    """Return if the answer of a station is valid against its schema; raises as `check_request`."""
+    _check(version, f"{message}Response", body, "The answer")
+
+
+def _check(version: str, message: str, body: dict[str, Any], what: str) -> None:
+    found = best_match(_validator(version, message).iter_errors(body))
     if found is None:
         return
     pointer = _pointer(found)
     raise BadInput(
         "schema_violation",
-        f"{pointer or 'The request'} {_said(found)}.",
+        f"{pointer or what} {_said(found)}.",
         data={"pointer": pointer, "keyword": str(found.validator)},
     )
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from flask import Blueprint, Response, g, request
 
 from pki.errors import BadInput
+from pki.model import Principal
 from pki.ports import Deployment
 from pki.provision.install import Asked, Installation, install
 from pki.v2g.namespaces import edition_of
@@ -69,6 +70,10 @@ class OcppInstall:
         principal = auth.principal(self.deployment)
         body: dict[str, Any] = json_object(request, MAX_OCPP_BODY)
         check_request(version, ACTION, body)
+        return valid_answer(version, ACTION, self.answered(principal, version, body), ACTION)
+
+    def answered(self, principal: Principal, version: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to a request that its schema has passed."""
         asked = Asked(
             maximum=body.get("maximumContractCertificateChains"),
             prioritized=tuple(body.get("prioritizedEMAIDs", ())),
@@ -79,10 +84,10 @@ class OcppInstall:
             exi = _exi(body["exiRequest"])
             outcome = install(self.deployment, principal, exi, edition, asked)
         except BadInput as error:
-            return valid_answer(version, ACTION, failed("InvalidValue", error.message), ACTION)
+            return failed("InvalidValue", error.message)
         if outcome.refusal is not None:
             g.fault = outcome.refusal.code  # for the line of the log
-        return valid_answer(version, ACTION, answer(outcome, version), ACTION)
+        return answer(outcome, version)
 
 
 def _exi(text: str) -> bytes:
@@ -92,10 +97,9 @@ def _exi(text: str) -> bytes:
         raise BadInput("exi_not_base64", "exiRequest is not base64.") from error
 
 
-def blueprint(deployment: Deployment) -> Blueprint:
+def blueprint(handlers: OcppInstall) -> Blueprint:
     """Return the routes."""
     routes = Blueprint("ocpp_install", __name__)
-    handlers = OcppInstall(deployment)
     for version in VERSIONS:
         add_action(routes, version, ACTION, handlers.get_certificate)
     return routes

@@ -60,19 +60,27 @@ def _failed(reason: str, info: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class OcppStatus:
-    """The handlers, over one installation."""
+    """
+    The handlers, over one installation.
+
+    Attributes:
+        variant: `ocpp.base64url_hash_data` of the settings.
+    """
 
     deployment: Deployment
     answers: Answers
-    variant: bool
+    variant: bool = False
 
     def certificate_status(self, version: str) -> Response:
         """Return our OCSP answer, or say why there is none."""
         principal, body = self._asked(version, SINGLE)
+        return valid_answer(version, SINGLE, self.answered(principal, version, body), SINGLE)
+
+    def answered(self, principal: Principal, version: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to a request that its schema has passed."""
         item = hash_data(body["ocspRequestData"], variant=self.variant)
         told = certificate_status(self.deployment, self.answers, principal, item)
-        answer = single_answer(told, longest_result(version), readable=item is not None)
-        return valid_answer(version, SINGLE, answer, SINGLE)
+        return single_answer(told, longest_result(version), readable=item is not None)
 
     def chain_status(self, version: str) -> Response:
         """Return the status of up to four certificates, each of its own issuer."""
@@ -99,15 +107,9 @@ class OcppStatus:
         }
 
 
-def blueprint(deployment: Deployment, answers: Answers, *, variant: bool = False) -> Blueprint:
-    """
-    Return the routes.
-
-    Args:
-        variant: `ocpp.base64url_hash_data` of the settings.
-    """
+def blueprint(handlers: OcppStatus) -> Blueprint:
+    """Return the routes."""
     routes = Blueprint("ocpp_status", __name__)
-    handlers = OcppStatus(deployment, answers, variant)
     for version in VERSIONS:
         add_action(routes, version, SINGLE, handlers.certificate_status)
     for version in CHAIN_VERSIONS:

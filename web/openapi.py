@@ -12,6 +12,7 @@ from pki.pkix.profiles import Kind
 from web import (
     ocpp_install,
     ocpp_sessions,
+    ocpp_stations,
     ocpp_status,
     openapi_admin,
     openapi_agreements,
@@ -20,6 +21,7 @@ from web import (
     openapi_ocpi,
     openapi_pools,
     openapi_roaming,
+    openapi_stations,
 )
 from web.answers import JSON, PROBLEM
 from web.openapi_words import OPEN, READ, WRITE, body, good, open_get, parameter, problems
@@ -147,6 +149,10 @@ _OCPP: Final[dict[str, tuple[str, list[Schema]]]] = {
     ),
     ocpp_status.SINGLE: ("our OCSP answer about a certificate (M06).", []),
     ocpp_install.ACTION: ("a contract for a car, or why there is none (M01, M02).", []),
+    ocpp_stations.ACTION: (
+        "a certificate for a station, which then waits at `/ocpp/pending` (A02, A03).",
+        [parameter("X-Station-Id", "header", _STATION, "Station that asks; or `?station=`.")],
+    ),
     ocpp_status.CHAIN: ("the status of up to four certificates (M07).", []),
 }
 """Action to what it is for and its parameters."""
@@ -301,6 +307,7 @@ def document(public_url: str) -> Schema:
             **openapi_ocpi.paths(),
             **openapi_roaming.paths(),
             **openapi_agreements.paths(),
+            **openapi_stations.paths(),
         },
         "components": {
             "schemas": components()
@@ -309,7 +316,8 @@ def document(public_url: str) -> Schema:
             | openapi_pools.components()
             | openapi_ocpi.components()
             | openapi_roaming.components()
-            | openapi_agreements.components(),
+            | openapi_agreements.components()
+            | openapi_stations.components(),
             "securitySchemes": _SECURITY,
         },
     }

@@ -342,7 +342,12 @@ class HeaderFields(Protocol):
 def station_header(headers: HeaderFields, name: str) -> str | None:
     """Return a header that says where the car stands. Raises BadInput (`invalid_header`)."""
     value = headers.get(name.lower())
-    if value is None or _STATION_ID.fullmatch(value):
+    return value if value is None else station_text(name, value)
+
+
+def station_text(name: str, value: str) -> str:
+    """Return what names a station or EVSE. Raises BadInput (`invalid_header`)."""
+    if _STATION_ID.fullmatch(value):
         return value
     raise BadInput(
         "invalid_header",

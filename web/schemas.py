@@ -18,7 +18,7 @@ from pki.model import (
 )
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
-from web import ocpp_install, ocpp_status
+from web import ocpp_install, ocpp_stations, ocpp_status
 from web.api import LEAF_KINDS
 from web.ocpp import VERSIONS, schema
 from web.parsing import MAX_CERTIFICATES, MAX_HASH_DATA, MAX_TEXT
@@ -30,6 +30,7 @@ OCPP_ACTIONS: Final = (
     *((version, "TransactionEvent") for version in VERSIONS),
     *((version, ocpp_status.SINGLE) for version in VERSIONS),
     *((version, ocpp_install.ACTION) for version in VERSIONS),
+    *((version, ocpp_stations.ACTION) for version in VERSIONS),
     *((version, ocpp_status.CHAIN) for version in ocpp_status.CHAIN_VERSIONS),
 )
 """OCPP version and action of every path under `/ocpp/`."""

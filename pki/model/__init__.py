@@ -116,6 +116,11 @@ from pki.model.roaming import (
     Viewer,
     Whitelist,
 )
+from pki.model.stations import (
+    OPEN_STATES,
+    MessageState,
+    StationMessage,
+)
 from pki.model.status import (
     Change,
     ChangeKind,
@@ -143,6 +148,7 @@ __all__ = [
     "EMAID_TOKEN_TYPE",
     "EVERY",
     "LIMIT_OCPP_21",
+    "OPEN_STATES",
     "Accepted",
     "Account",
     "Agreement",
@@ -195,6 +201,7 @@ __all__ = [
     "Issuer",
     "IssuerState",
     "Living",
+    "MessageState",
     "Naming",
     "NumberRange",
     "OwnIssuer",
@@ -227,6 +234,7 @@ __all__ = [
     "SourceKind",
     "StaleRule",
     "Standing",
+    "StationMessage",
     "Status",
     "StatusRule",
     "StatusSource",

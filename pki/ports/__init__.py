@@ -42,6 +42,7 @@ from pki.ports.spoken import (
     TokenKeys,
     Webhooks,
 )
+from pki.ports.stations import Stations
 from pki.ports.status import (
     EvidenceStore,
     Leases,
@@ -102,6 +103,8 @@ class Transaction(Protocol):
     def webhooks(self) -> Webhooks: ...
     @property
     def proposals(self) -> Proposals: ...
+    @property
+    def stations(self) -> Stations: ...
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation (`mode`, `created_at`), or None."""
@@ -223,6 +226,7 @@ __all__ = [
     "Sessions",
     "Signer",
     "Snapshots",
+    "Stations",
     "StatusStore",
     "Store",
     "TokenKeys",

@@ -27,6 +27,7 @@ from pki.store.roaming_lists import RoamingListRows
 from pki.store.schema import settings
 from pki.store.session import Insert, Session, Upsert
 from pki.store.sessions import SessionRows
+from pki.store.stations import StationRows
 from pki.store.status import StatusRows
 from pki.store.tokens import TokenKeyRows
 from pki.store.trust import TrustRows
@@ -67,6 +68,7 @@ class Unit:
         "proposals",
         "roaming",
         "sessions",
+        "stations",
         "status",
         "token_keys",
         "trust",
@@ -98,6 +100,7 @@ class Unit:
         self.sessions = SessionRows(session)
         self.webhooks = WebhookRows(session)
         self.proposals = ProposalRows(session)
+        self.stations = StationRows(session)
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation, or None."""

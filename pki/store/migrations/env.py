@@ -11,6 +11,7 @@ import pki.store.schema_evidence
 import pki.store.schema_partners
 import pki.store.schema_provisioning
 import pki.store.schema_roaming
+import pki.store.schema_stations
 import pki.store.schema_status
 import pki.store.schema_tokens  # noqa: F401 - the tables register themselves
 from pki.store.columns import metadata

@@ -1,0 +1,227 @@
+"""
+SignCertificate of OCPP: a station asks for a certificate, which then waits for it.
+
+A request is reserved before anything is issued: sent twice, or by two at once, it issues once, and
+a crash leaves a reservation that a later try replaces.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from pki import access
+from pki.errors import BadInput, Conflict, NotFound, PkiError
+from pki.ids import Edition, SeccId, quote
+from pki.issue import Issued, IssueRequest, chain_to_root, issue
+from pki.model import (
+    HashData,
+    IssuerState,
+    MessageState,
+    Principal,
+    StationMessage,
+)
+from pki.pkix import csr, pem
+from pki.pkix.certificate import load
+from pki.pkix.csr import CertificateRequest
+from pki.pkix.hashes import issuer_hashes
+from pki.pkix.profiles import Kind, find
+from pki.ports import Deployment
+from pki.stations import (
+    LIFE,
+    SIGNED,
+    digest,
+    new_id,
+    operator_of,
+    payload_of,
+    record,
+    require_room,
+)
+
+_ABANDONED: Final = dt.timedelta(minutes=1)
+"""After that a reservation belongs to nobody who still works on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignRequest:
+    """
+    A SignCertificateRequest.
+
+    Attributes:
+        request: CSR as PEM.
+        use: certificateType; None: one certificate for both connections, as far as the station
+            speaks ISO 15118.
+        request_id, root: requestId and hashRootCertificate of OCPP 2.1.
+    """
+
+    version: str
+    station_id: str
+    request: bytes
+    use: str | None = None
+    request_id: int | None = None
+    root: HashData | None = None
+
+
+def certify(deployment: Deployment, principal: Principal, asked: SignRequest) -> StationMessage:
+    """
+    Issue what a station asks for and let the CertificateSigned wait for it.
+
+    Raises:
+        NotAllowed, BadInput, NotFound, PolicyViolation, Conflict: as `pki.issue.issue`, and
+            `queue_full`, `operator_missing`, `root_unknown`, `use_unknown`, `overtaken`.
+    """
+    parsed = csr.parse(asked.request)
+    order, operator = _order(deployment, principal, asked, parsed)
+    reserved, mine = _reserve(deployment, principal, asked, operator, parsed)
+    if not mine:
+        return reserved
+    try:
+        issued = issue(deployment, principal, order)
+        return _queue(deployment, principal, asked, reserved, issued)
+    except PkiError:
+        with suppress(PkiError), deployment.store.write() as tx:
+            tx.stations.drop(reserved.message_id)
+        raise
+
+
+def _order(
+    deployment: Deployment, principal: Principal, asked: SignRequest, parsed: CertificateRequest
+) -> tuple[IssueRequest, str]:
+    """Return what is to be issued, and whose station it is."""
+    kind, edition = _kind(asked, parsed.common_name)
+    if kind is Kind.SECC:
+        operator = SeccId.parse(parsed.common_name).operator.value
+    else:
+        operator = operator_of(principal, None)
+    access.require(principal, access.ISSUE_ACTIONS[kind], operator)
+    order = IssueRequest(
+        kind=kind,
+        request=asked.request,
+        edition=edition,
+        party=operator if kind is Kind.STATION else None,
+        issuer=_issuer_under(deployment, asked.root, kind, parsed) if asked.root else None,
+    )
+    return order, operator
+
+
+def _kind(asked: SignRequest, common_name: str) -> tuple[Kind, Edition | None]:
+    """Return what a certificateType stands for; where there is none, the CN tells (OCPP A02)."""
+    match asked.use:
+        case "ChargingStationCertificate":
+            return Kind.STATION, None
+        case "V2GCertificate":
+            return Kind.SECC, Edition.ISO2 if asked.version == "2.1" else None
+        case "V2G20Certificate":
+            return Kind.SECC, Edition.ISO20
+        case None:
+            return (Kind.SECC if _names_secc(common_name) else Kind.STATION), None
+        case other:
+            raise BadInput("use_unknown", f"There is no certificateType {quote(other)}.")
+
+
+def _names_secc(common_name: str) -> bool:
+    try:
+        SeccId.parse(common_name)
+    except BadInput:
+        return False
+    return True
+
+
+def _issuer_under(
+    deployment: Deployment, root: HashData, kind: Kind, parsed: CertificateRequest
+) -> str:
+    """
+    Return the newest issuer below a root that OCPP hash data name.
+
+    Raises:
+        NotFound: `root_unknown`.
+    """
+    profile = find(kind, parsed.suite.edition)
+    with deployment.store.read() as tx:
+        fitting = [
+            issuer
+            for issuer in tx.issuers.all()
+            if issuer.state is IssuerState.ACTIVE
+            and issuer.kind in profile.issued_by
+            and issuer.suite is parsed.suite
+            and _is_named(chain_to_root(tx, issuer)[-1], root)
+        ]
+    if not fitting:
+        raise NotFound("root_unknown", "No CA of ours under this root signs such a key.")
+    return max(fitting, key=lambda issuer: (issuer.created_at, issuer.generation)).name
+
+
+def _is_named(der: bytes, named: HashData) -> bool:
+    root = load(der)
+    hashes = issuer_hashes(root, named.algorithm.lower())
+    return hashes == (named.issuer_name_hash, named.issuer_key_hash) and (
+        root.serial == named.serial.as_int
+    )
+
+
+def _reserve(
+    deployment: Deployment,
+    principal: Principal,
+    asked: SignRequest,
+    operator: str,
+    parsed: CertificateRequest,
+) -> tuple[StationMessage, bool]:
+    """Return the message that stands for a request, and whether it is the caller's to make."""
+    now = deployment.clock.now()
+    told = (asked.use or "", str(asked.request_id), parsed.common_name, parsed.spki.hex())
+    same = digest(SIGNED, *told)
+    with deployment.store.write() as tx:
+        waiting = tx.stations.open_like(operator, asked.station_id, same)
+        if waiting is not None:
+            abandoned = waiting.created_at + _ABANDONED <= now
+            if waiting.state is MessageState.PENDING or not abandoned:
+                return waiting, False
+            tx.stations.drop(waiting.message_id)
+        require_room(tx, operator, asked.station_id)
+        fresh = StationMessage(
+            message_id=new_id(tx, now),
+            operator=operator,
+            station_id=asked.station_id,
+            version=asked.version,
+            action=SIGNED,
+            use=asked.use or "",
+            digest=same,
+            payload="",
+            state=MessageState.MAKING,
+            created_at=now,
+            created_by=principal.name,
+            expires_at=now + LIFE,
+        )
+        if tx.stations.add(fresh):
+            return fresh, True
+        other = tx.stations.open_like(operator, asked.station_id, same)
+    return other or fresh, False
+
+
+def _queue(
+    deployment: Deployment,
+    principal: Principal,
+    asked: SignRequest,
+    reserved: StationMessage,
+    issued: Issued,
+) -> StationMessage:
+    now = deployment.clock.now()
+    payload: dict[str, Any] = {"certificateChain": "".join(map(pem.encode, issued.chain))}
+    if asked.use is not None:
+        payload["certificateType"] = asked.use
+    if asked.request_id is not None:
+        payload["requestId"] = asked.request_id
+    message = replace(
+        reserved,
+        payload=payload_of(asked.version, SIGNED, payload),
+        state=MessageState.PENDING,
+        certificate=issued.record.fingerprint.value,
+    )
+    with deployment.store.write() as tx:
+        if not tx.stations.move(message, MessageState.MAKING):
+            raise Conflict("overtaken", "Another request of this station overtook this one.")
+        tx.stations.supersede(message)
+        record(tx, message, principal, now, "station.sign")
+    return message

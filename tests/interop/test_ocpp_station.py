@@ -203,9 +203,9 @@ async def with_station(
     here = runner.addresses[0][1]
     async with (
         aiohttp.ClientSession() as session,
-        session.ws_connect(f"http://127.0.0.1:{here}/cs-1", protocols=(protocol,)) as socket,
+        session.ws_connect(f"http://127.0.0.1:{here}/{protocol}", protocols=(protocol,)) as socket,
     ):
-        station = simulated("cs-1", Socket(socket))
+        station = simulated(protocol, Socket(socket))
         station.store = Store()
         reading = asyncio.create_task(station.start())
         await asyncio.wait_for(work(station), 60)
@@ -270,7 +270,11 @@ def test_a_station_of_201_gets_both_certificates_and_a_root(
     wanted = {"certificateType": "V2GRootCertificate", "certificate": root}
     for action, payload in (("InstallCertificate", wanted), ("GetInstalledCertificateIds", {})):
         asked = stations.Asked(
-            station_id="cs-1", version="2.0.1", action=action, payload=payload, operator="DECPA"
+            station_id="ocpp2.0.1",
+            version="2.0.1",
+            action=action,
+            payload=payload,
+            operator="DECPA",
         )
         stations.ask(running.deployment, ADMIN, asked)
     store = run(running, "ocpp2.0.1", Simulated201, work)

@@ -13,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pki import clients
+from pki import clients, rotate
 from pki.errors import BadInput, PkiError
 from pki.ids import HostName, StationSerial
 from pki.issue import Issued, IssueRequest, issue
@@ -203,3 +203,14 @@ def test_nobody_but_an_operator_gets_one(deployment: Deployment) -> None:
     for role in (Role.EMSP, Role.OEM, Role.CPS, Role.AUDITOR):
         caller = Principal(name="x", role=role, parties=("DECPA",))
         assert code(deployment, Kind.STATION, "SN1", caller) == "role_not_allowed"
+
+
+def test_its_cas_are_rotated_like_others(full: Services, deployment: Deployment) -> None:
+    for name in ("tls-p256", "tls1-p256"):
+        for step in (rotate.prepare, rotate.switch):
+            step(full.deployment, ADMIN, name)
+    record = made(deployment, Kind.STATION, "SN1").record
+    assert record.issuer_id == "tls1-p256.g2"
+    with deployment.store.read() as tx:
+        anchors = {anchor.der for anchor in tx.trust.anchors()}
+        assert not anchors & {i.certificate for i in tx.issuers.all() if i.kind is Kind.TLS_ROOT}

@@ -280,10 +280,10 @@ def test_nobody_sees_or_answers_for_a_station_of_another(tls: Caller, running: S
     for role in ("emsp", "oem", "cps"):
         assert tls.get("/ocpp/pending", role=role).status_code == 403
         assert result(tls, message, {"status": "Accepted"}, role).status_code == 403
-    from pki import access  # noqa: PLC0415
+    from pki import clients  # noqa: PLC0415
     from pki.model import Role  # noqa: PLC0415
 
-    _, token = access.add_client(running.deployment, ADMIN, Role.CPO, ("DEXYZ",))
+    _, token = clients.add_client(running.deployment, ADMIN, Role.CPO, ("DEXYZ",))
     other = replace(tls, tokens={"cpo": token})
     assert waiting(other, "?state=all") == []
     assert other.get(f"/ocpp/pending/{message['id']}", role="cpo").status_code == 404

@@ -283,7 +283,7 @@ def test_nobody_sees_or_answers_for_a_station_of_another(tls: Caller, running: S
     from pki import clients  # noqa: PLC0415
     from pki.model import Role  # noqa: PLC0415
 
-    _, token = clients.add_client(running.deployment, ADMIN, Role.CPO, ("DEXYZ",))
+    _, token = clients.add(running.deployment, ADMIN, Role.CPO, ("DEXYZ",))
     other = replace(tls, tokens={"cpo": token})
     assert waiting(other, "?state=all") == []
     assert other.get(f"/ocpp/pending/{message['id']}", role="cpo").status_code == 404

@@ -8,6 +8,7 @@ intent is signed at most once (I1).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pki import audit
@@ -15,7 +16,7 @@ from pki.errors import Conflict, NotFound, Unavailable
 from pki.model import Intent, IntentState, Issuer, IssuerState
 from pki.pkix.ocsp import ResponseData
 from pki.pkix.profiles import Kind
-from pki.ports import Deployment, Transaction
+from pki.ports import Deployment, Signer, Transaction
 
 _STATUS_STATES = frozenset((IssuerState.ACTIVE, IssuerState.STATUS_ONLY))
 _ROOTS = frozenset((Kind.V2G_ROOT, Kind.MO_ROOT, Kind.OEM_ROOT, Kind.PE_ROOT, Kind.TLS_ROOT))
@@ -30,34 +31,66 @@ def sign_intent(deployment: Deployment, intent_id: str) -> bytes:
         Conflict: `intent_spent`, `issuer_not_active`.
         Unavailable: `key_unavailable`, `key_missing`, `demo_key`, `store_unavailable`.
     """
-    intent, issuer = _spend(deployment, intent_id)
+    (signature,) = sign_intents(deployment, [intent_id])
+    return signature
+
+
+def sign_intents(deployment: Deployment, intent_ids: Sequence[str]) -> list[bytes]:
+    """
+    Spend open intents, all or none, and return the signatures in the same order.
+
+    Raises: as `sign_intent`, for the first that cannot be signed.
+    """
+    spent = _spend(deployment, intent_ids)
+    signers = {issuer.issuer_id: _signer(deployment, issuer) for _, issuer in spent}
+    return [signers[issuer.issuer_id].sign(intent.tbs) for intent, issuer in spent]
+
+
+def _signer(deployment: Deployment, issuer: Issuer) -> Signer:
     signer = deployment.keys.signer(issuer.key_label)
     if signer.suite is not issuer.suite:
         raise Unavailable("key_unavailable", f"The key of {issuer.issuer_id} is of another suite.")
-    return signer.sign(intent.tbs)
+    return signer
 
 
-def _spend(deployment: Deployment, intent_id: str) -> tuple[Intent, Issuer]:
+def _spend(deployment: Deployment, intent_ids: Sequence[str]) -> list[tuple[Intent, Issuer]]:
     with deployment.store.write() as tx:
+        # Where power is lost before this is on disk, an intent is open again although it was
+        # signed. No harm: the signature was in memory alone, as no certificate was stored since.
+        tx.commit_lazily()
         refuse_restored(tx)
-        intent = tx.intents.get(intent_id)
-        if intent is None:
-            raise NotFound("intent_unknown", f"There is no intent {intent_id}.")
-        issuer = tx.issuers.get(intent.issuer_id)
-        if issuer is None or not _may_sign(issuer, intent):
-            raise Conflict("issuer_not_active", f"The issuer {intent.issuer_id} may not sign.")
-        _refuse_demo_key(deployment, issuer)
-        if not tx.intents.move(intent_id, IntentState.OPEN, IntentState.SIGNING):
-            raise Conflict("intent_spent", f"The intent {intent_id} was signed or closed before.")
-        audit.record(
-            tx,
-            chain=issuer.issuer_id,
-            at=deployment.clock.now(),
-            actor=intent.requested_by,
-            action="certificate.sign",
-            subject=intent.serial.value,
-            details={"intent": intent_id},
-        )
+        intents = tx.intents.several(list(intent_ids))
+        issuers = {issuer.issuer_id: issuer for issuer in tx.issuers.all()}
+        spent = [_checked(deployment, each, intents, issuers) for each in intent_ids]
+        moved = tx.intents.move_many(list(intent_ids), IntentState.OPEN, IntentState.SIGNING)
+        if moved != len(intent_ids):
+            raise Conflict("intent_spent", "An intent was signed or closed before.")
+        acts = [
+            audit.Act(
+                issuer.issuer_id,
+                intent.requested_by,
+                intent.serial.value,
+                {"intent": intent.intent_id},
+            )
+            for intent, issuer in spent
+        ]
+        audit.record_batch(tx, "certificate.sign", deployment.clock.now(), acts)
+    return spent
+
+
+def _checked(
+    deployment: Deployment,
+    intent_id: str,
+    intents: Mapping[str, Intent],
+    issuers: Mapping[str, Issuer],
+) -> tuple[Intent, Issuer]:
+    intent = intents.get(intent_id)
+    if intent is None:
+        raise NotFound("intent_unknown", f"There is no intent {intent_id}.")
+    issuer = issuers.get(intent.issuer_id)
+    if issuer is None or not _may_sign(issuer, intent):
+        raise Conflict("issuer_not_active", f"The issuer {intent.issuer_id} may not sign.")
+    _refuse_demo_key(deployment, issuer)
     return intent, issuer
 
 

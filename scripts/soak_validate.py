@@ -32,7 +32,7 @@ from typing import Final
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pki import clients, contracts, trust
-from pki.issue.phases import chain_of
+from pki.issue import chain_of
 from pki.model import CertificateRecord, ContractState, Domain, Reason, Role
 from pki.pkix.pem import encode
 from pki.revoke import revoke

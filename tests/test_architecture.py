@@ -221,7 +221,7 @@ def test_only_sign_uses_a_ca_key() -> None:
         "pki.keys.homes",  # as above
         "pki.keys.pkcs11",  # as above
         "pki.pkix.suites",  # the primitive
-        "pki.issue.phases",  # the twin's throw-away key
+        "pki.issue.twins",  # the twin's throw-away key
         "pki.hierarchy",  # reads the public half of a key that it made
         "pki.status.responders",  # as the hierarchy
         "pki.tokens",  # keys of access tokens
@@ -232,7 +232,7 @@ def test_only_sign_uses_a_ca_key() -> None:
         "pki.events.keys",  # the key of the webhooks' secrets
         "pki.status.templates",  # as above
     }
-    assert "keys.signer" not in (ROOT / "pki/issue/phases.py").read_text("utf-8")
+    assert "keys.signer" not in (ROOT / "pki/issue/twins.py").read_text("utf-8")
 
 
 def _tracked() -> list[Path]:

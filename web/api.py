@@ -8,42 +8,19 @@ from typing import Final
 from flask import Blueprint, Response, request
 
 from pki import lookup, render
-from pki.clock import parse_time
-from pki.errors import BadInput, PolicyViolation
-from pki.ids import Edition, Fingerprint
-from pki.issue import IssueRequest, issue
+from pki.errors import PkiError
+from pki.ids import Fingerprint
+from pki.issue import issue
 from pki.pkix.profiles import Kind
-from pki.pkix.suites import Suite
 from pki.ports import Deployment
 from pki.revoke import parse_reason, release, revoke
 from web import auth
 from web.answers import json_answer
+from web.issue_request import issue_request
+from web.issuing import FAILURE, PATH
 from web.metrics import Metrics
-from web.parsing import MAX_BODY, Fields, json_object, one_of, page_size, query
+from web.parsing import Fields, json_object, page_size, query
 
-LEAF_KINDS: Final = (
-    Kind.SECC,
-    Kind.CONTRACT,
-    Kind.OEM,
-    Kind.CPS,
-    Kind.VEHICLE,
-    Kind.OCSP,
-    Kind.STATION,
-    Kind.CSMS,
-)
-ISSUE_FIELDS: Final = frozenset(
-    (
-        "profile",
-        "csr",
-        "edition",
-        "suite",
-        "issuer",
-        "commonName",
-        "emaid",
-        "party",
-        "notAfter",
-    )
-)
 REVOKE_FIELDS: Final = frozenset(("reason", "dryRun"))
 RELEASE_FIELDS: Final = frozenset(("dryRun",))
 SEARCH_FIELDS: Final = frozenset(("kind", "owner", "commonName", "after", "limit"))
@@ -58,12 +35,15 @@ class Api:
 
     def issue_certificate(self) -> Response:
         """Issue a leaf from a CSR or, in demo mode, with a key made here and told this once."""
+        failure: PkiError | None = request.environ.get(FAILURE)
+        if failure is not None:
+            raise failure
         principal = auth.principal(self.deployment)
         order = issue_request(json_object(request), demo=self.deployment.demo)
         issued = issue(self.deployment, principal, order)
         self.metrics.issued(issued.record.kind.value)
         body = render.issued_json(issued, with_key=self.deployment.demo)
-        location = f"/v1/certificates/{issued.record.fingerprint}"
+        location = f"{PATH}/{issued.record.fingerprint}"
         return json_answer(body, 201, headers={"Location": location})
 
     def find_certificate(self, reference: str) -> Response:
@@ -112,51 +92,6 @@ class Api:
         """Return every CA that has a certificate; they are public."""
         found = [issuer for issuer in lookup.issuers(self.deployment) if issuer.certificate]
         return json_answer({"issuers": [render.issuer_json(issuer) for issuer in found]})
-
-
-def issue_request(body: dict[str, object], *, demo: bool) -> IssueRequest:
-    """
-    Read the body of `POST /v1/certificates`.
-
-    Raises:
-        BadInput: `field_missing`, `unknown_field`, `wrong_type`, `too_long`,
-            `invalid_characters`, `invalid_value`, `invalid_time`.
-        PolicyViolation: `csr_missing` outside demo mode.
-    """
-    fields = Fields.of(body, ISSUE_FIELDS)
-    csr = fields.lines("csr", longest=MAX_BODY)  # `pki.pkix.csr` has its own limit
-    not_after = fields.text("notAfter")
-    wanted = IssueRequest(
-        kind=one_of("profile", fields.needed("profile"), Kind, LEAF_KINDS),
-        request=csr.encode() if csr is not None else None,
-        common_name=_common_name(fields),
-        edition=fields.choice("edition", Edition, tuple(Edition)),
-        suite=fields.choice("suite", Suite, tuple(Suite)),
-        issuer=fields.text("issuer"),
-        party=fields.text("party"),
-        not_after=parse_time(not_after) if not_after is not None else None,
-    )
-    if csr is None and not demo:
-        raise PolicyViolation(
-            "csr_missing",
-            "In production mode this service hands out no private key over HTTP.",
-            hint="Send `csr`, or let `pnc issue --out DIR` make the key where it will be used.",
-        )
-    return wanted
-
-
-def _common_name(fields: Fields) -> str | None:
-    """Return `commonName`, which for contracts may be called `emaid`."""
-    emaid = fields.text("emaid")
-    if emaid is None:
-        return fields.text("commonName")
-    if "commonName" in fields.values or fields.values.get("profile") != Kind.CONTRACT:
-        raise BadInput(
-            "invalid_value",
-            "emaid is the common name of a contract; it stands in place of commonName.",
-            data={"field": "emaid"},
-        )
-    return emaid
 
 
 def blueprint(deployment: Deployment, metrics: Metrics) -> Blueprint:

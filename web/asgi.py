@@ -25,7 +25,7 @@ from pki import services, settings
 from pki.clock import SystemClock
 from pki.errors import PkiError
 from pki.services import Services
-from web import bridge, hot_routes, logs, parsing
+from web import bridge, hot_routes, issuing, logs, parsing
 from web.app import create_app, decisions_of
 from web.bridge import Scope
 from web.crew import Crew
@@ -71,7 +71,10 @@ class Application:
         self._services = running
         decisions = decisions_of(running, metrics)
         self._flask = create_app(running, metrics, decisions)
-        self._crew = Crew(decisions.many)
+        self._crews = dict.fromkeys(LIMITS, Crew(decisions.many))
+        self._crews[issuing.PATH] = Crew(
+            issuing.Issuing(running.deployment, decisions.callers, metrics).many
+        )
         self._pages = StatusPages(
             running.deployment,
             running.answers,
@@ -103,7 +106,8 @@ class Application:
 
     def stop(self) -> None:
         """End the threads of this application; what it serves stays open."""
-        self._crew.stop()
+        for crew in set(self._crews.values()):
+            crew.stop()
         self._pool.shutdown()
 
     # --- the server's life ---------------------------------------------------------------------
@@ -138,8 +142,8 @@ class Application:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw_path = scope["raw_path"].decode("latin-1")
-        if raw_path in LIMITS and scope["method"] == "POST":
-            await self._decide(scope, raw_path, receive, send)
+        if raw_path in self._crews and scope["method"] == "POST":
+            await self._in_group(scope, raw_path, receive, send)
             return
         route = hot_routes.match(self._pages, scope["method"], raw_path)
         body = await _body(receive, route.most if route else parsing.MAX_BODY)
@@ -158,21 +162,25 @@ class Application:
                 return
         await self._by_flask(scope, body, send)
 
-    async def _decide(self, scope: Scope, raw_path: str, receive: Receive, send: Send) -> None:
-        """Answer a request for a decision, among others that wait."""
+    async def _in_group(self, scope: Scope, raw_path: str, receive: Receive, send: Send) -> None:
+        """Answer a request for a decision or a certificate, among others that wait."""
         body = await _body(receive, parsing.MAX_BODY)
         if body is None:
             return
         headers = bridge.headers_of(scope["headers"])
         request = HotRequest(method="POST", raw_path=raw_path, headers=headers, body=body)
-        answer = await self._crew.ask(request)
-        if answer is None:
-            await self._by_flask(scope, body, send)
-            return
-        await self._send_hot(self._watch.from_memory(request, answer, raw_path), send)
+        answer = await self._crews[raw_path].ask(request)
+        if isinstance(answer, HotResponse):
+            await self._send_hot(self._watch.from_memory(request, answer, raw_path), send)
+        else:
+            await self._by_flask(scope, body, send, failure=answer)
 
-    async def _by_flask(self, scope: Scope, body: bytes, send: Send) -> None:
+    async def _by_flask(
+        self, scope: Scope, body: bytes, send: Send, *, failure: PkiError | None = None
+    ) -> None:
         environ = bridge.environ_of(scope, body)
+        if failure is not None:
+            environ[issuing.FAILURE] = failure
         status, headers, whole = await self._wait(lambda: bridge.run(self._flask, environ))
         await _send(status, headers, whole, send)
 

@@ -14,14 +14,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
+from pki.errors import PkiError
 from web.hot import HotRequest, HotResponse
 from web.logs import ERRORS
 
 MOST: Final = 64
 """Requests of one group."""
 
-Answers = list[HotResponse | None]
-_Waiting = tuple[HotRequest, asyncio.Future[HotResponse | None]]
+Answer = HotResponse | PkiError | None
+"""None, or the error that somebody else is to tell, where there is no answer."""
+_Waiting = tuple[HotRequest, asyncio.Future[Answer]]
 
 
 class Crew:
@@ -32,17 +34,17 @@ class Crew:
         work: answers a group; None for what somebody else is to answer.
     """
 
-    def __init__(self, work: Callable[[Sequence[HotRequest]], Answers]) -> None:
+    def __init__(self, work: Callable[[Sequence[HotRequest]], Sequence[Answer]]) -> None:
         self._work = work
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    async def ask(self, request: HotRequest) -> HotResponse | None:
-        """Return the answer to a request, or None where somebody else is to answer it."""
+    async def ask(self, request: HotRequest) -> Answer:
+        """Return the answer to a request, or what somebody else is to answer it with."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="crew", daemon=True)
             self._thread.start()
-        future: asyncio.Future[HotResponse | None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._queue.put((request, future))
         return await future
 
@@ -78,7 +80,7 @@ class Crew:
                 return group, True
         return group, False
 
-    def _answers(self, requests: Sequence[HotRequest]) -> Answers:
+    def _answers(self, requests: Sequence[HotRequest]) -> Sequence[Answer]:
         try:
             return self._work(requests)
         except Exception as error:  # noqa: BLE001 - the thread must outlive whatever it was
@@ -88,8 +90,8 @@ class Crew:
 
 def _tell(
     loop: asyncio.AbstractEventLoop,
-    futures: Sequence[asyncio.Future[HotResponse | None]],
-    answers: Answers,
+    futures: Sequence[asyncio.Future[Answer]],
+    answers: Sequence[Answer],
 ) -> None:
     for future, answer in zip(futures, answers, strict=True):
         if future.get_loop() is loop and not future.done():  # its caller may be gone

@@ -19,7 +19,7 @@ from pki.model import (
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
 from web import ocpp_install, ocpp_stations, ocpp_status
-from web.api import LEAF_KINDS
+from web.issue_request import LEAF_KINDS
 from web.ocpp import VERSIONS, schema
 from web.parsing import MAX_CERTIFICATES, MAX_HASH_DATA, MAX_TEXT
 

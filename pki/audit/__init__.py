@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -21,6 +21,9 @@ from pki.errors import JsonValue
 from pki.ids import Fingerprint
 from pki.model import AuditEntry
 from pki.ports import Store, Transaction
+
+MOST_AT_ONCE: Final = 500
+"""Acts of one entry: some 80 KiB."""
 
 ADMIN: Final = "admin"
 """The chain of everything that is not an issuer's."""
@@ -76,6 +79,67 @@ def note(  # noqa: PLR0913 - the columns of an audit row
 def hold(tx: Transaction, chain: str) -> None:
     """Make every other writer of a chain wait until the caller's transaction ends."""
     tx.audit.head(chain)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """
+    One of many acts of a kind.
+
+    Attributes:
+        details: the same names for every act of the kind; values without white space.
+    """
+
+    chain: str
+    actor: str
+    subject: str
+    details: Mapping[str, str]
+
+
+def record_batch(tx: Transaction, action: str, at: dt.datetime, acts: Iterable[Act]) -> None:
+    """
+    Append what many did at once: one entry for each chain and actor, chains in order.
+
+    An entry of several has the number of them as its subject; each line of `each` has the subject
+    of one and its details, in the order of `fields`. `verify` holds every one of them against the
+    store.
+    """
+    told: dict[tuple[str, str], list[Act]] = {}
+    for act in acts:
+        told.setdefault((act.chain, act.actor), []).append(act)
+    for (chain, actor), some in sorted(told.items()):
+        for at_once in _pieces(some):
+            subject = at_once[0].subject
+            details: Mapping[str, JsonValue] = at_once[0].details
+            if len(at_once) > 1:
+                subject = str(len(at_once))
+                details = {
+                    "fields": list(details),
+                    "each": [" ".join((a.subject, *a.details.values())) for a in at_once],
+                }
+            record(
+                tx,
+                chain=chain,
+                at=at,
+                actor=actor,
+                action=action,
+                subject=subject,
+                details=details,
+            )
+
+
+def _pieces(acts: Sequence[Act]) -> Iterator[Sequence[Act]]:
+    for begin in range(0, len(acts), MOST_AT_ONCE):
+        yield acts[begin : begin + MOST_AT_ONCE]
+
+
+def each_of(entry: AuditEntry) -> list[tuple[str, Mapping[str, str]]]:
+    """Return subject and details of everything that one entry tells of."""
+    details = json.loads(entry.details)
+    if "each" not in details:
+        return [(entry.subject, details)]
+    lines = [line.split(" ") for line in details["each"]]
+    return [(line[0], dict(zip(details["fields"], line[1:], strict=True))) for line in lines]
 
 
 def entry_hash(
@@ -158,8 +222,9 @@ class _Told:
         """Take in one entry; say what in the store contradicts it."""
         match entry.action:
             case "certificate.issue":
-                self.issued += 1
-                return _certificate_problem(tx, entry)
+                told = each_of(entry)
+                self.issued += len(told)
+                return _certificates_problem(tx, told)
             case "certificate.revoke":
                 self.revoked.add(entry.subject)
             case "certificate.release":
@@ -181,13 +246,15 @@ class _Told:
 _EVER: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
-def _certificate_problem(tx: Transaction, entry: AuditEntry) -> str | None:
-    fingerprint = json.loads(entry.details)["fingerprint"]
-    record = tx.certificates.by_fingerprint(Fingerprint.parse(fingerprint))
-    if record is None or record.serial.value != entry.subject:
-        return f"the certificate {entry.subject} is missing"
-    if Fingerprint.of(record.der) != record.fingerprint:
-        return f"the certificate {entry.subject} was changed"
+def _certificates_problem(tx: Transaction, told: list[tuple[str, Mapping[str, str]]]) -> str | None:
+    named = [(serial, Fingerprint.parse(each["fingerprint"])) for serial, each in told]
+    found = tx.certificates.by_fingerprints([fingerprint for _, fingerprint in named])
+    for serial, fingerprint in named:
+        record = found.get(fingerprint)
+        if record is None or record.serial.value != serial:
+            return f"the certificate {serial} is missing"
+        if Fingerprint.of(record.der) != record.fingerprint:
+            return f"the certificate {serial} was changed"
     return None
 
 

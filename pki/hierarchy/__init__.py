@@ -12,12 +12,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from pki import access, gate, trust
-from pki.errors import Conflict, PolicyViolation, Unavailable
+from pki.errors import Conflict, Unavailable
 from pki.hierarchy.plans import IssuerPlan, read
-from pki.ids import SerialNumber
-from pki.issue import Order, carry_out, linted_twin, twin_of, validity_end
+from pki.issue import Order, carry_out, lint_fully, validity_end
 from pki.model import Anchor, Domain, Issuer, IssuerState, Principal
-from pki.pkix import build, fulllint
+from pki.pkix import build
 from pki.pkix.certificate import load
 from pki.pkix.profiles import Kind, find
 from pki.pkix.suites import PublicKey, Suite, generate
@@ -31,7 +30,6 @@ ROOT_DOMAINS: Final[Mapping[Kind, Domain]] = {
     Kind.PE_ROOT: Domain.PE,
 }
 """Roots that a contract decision may end at; that of station TLS is none of them."""
-_PROBE_SERIAL: Final = SerialNumber.from_int(1 << 126)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,18 +209,6 @@ def _order(
         not_before=now,
         not_after=validity_end(profile, certificate, now, None),
     )
-
-
-def lint_fully(deployment: Deployment, order: Order) -> None:
-    """Run our lints and pkilint over a twin before a key is used for the first time."""
-    linted_twin(deployment, order, _PROBE_SERIAL)
-    findings = fulllint.unwaived(twin_of(deployment, order, _PROBE_SERIAL), order.profile)
-    if findings:
-        raise PolicyViolation(
-            "lint_failed",
-            f"pkilint refuses {order.profile.profile_id}: " + ", ".join(findings) + ".",
-            data={"findings": list(findings)},
-        )
 
 
 def _trust_root(deployment: Deployment, principal: Principal, issuer: Issuer) -> None:

@@ -10,6 +10,7 @@ shows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric import x448
@@ -19,21 +20,13 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from pki import access
-from pki.issue.order import IssueRequest, newest_issuer, place
-from pki.issue.phases import (
-    Order,
-    carry_out,
-    chain_of,
-    chain_to_root,
-    crl_address,
-    issuer_chain,
-    linted_twin,
-    longest,
-    spki_hash,
-    twin_of,
-    validity_end,
-)
+from pki.errors import PkiError
+from pki.issue.chains import chain_of, chain_to_root, crl_address
+from pki.issue.order import IssueRequest, Placed, Wanted, newest_issuer, place, place_many
+from pki.issue.own import attribute, own_leaf
+from pki.issue.phases import carry_out, carry_out_many
+from pki.issue.twins import lint_fully, linted_twin, longest, twin_of
+from pki.issue.values import Order, spki_hash, validity_end
 from pki.model import CertificateRecord, Principal
 from pki.pkix.suites import PrivateKey
 from pki.ports import Deployment
@@ -79,14 +72,37 @@ def issue(deployment: Deployment, principal: Principal, request: IssueRequest) -
         Conflict: `emaid_ambiguous`, `common_name_taken`, `issuer_not_active`.
         Unavailable: store or key out of reach.
     """
-    access.require(principal, access.ISSUE_ACTIONS.get(request.kind, access.Action.KEEP_HIERARCHY))
-    placed = place(deployment, principal, request)
-    record = carry_out(deployment, principal, placed.order)
-    with deployment.store.read() as tx:
-        chain = chain_of(tx, record)
+    (outcome,) = issue_many(deployment, [(principal, request)])
+    if isinstance(outcome, PkiError):
+        raise outcome
+    return outcome
+
+
+def issue_many(deployment: Deployment, wanted: Sequence[Wanted]) -> list[Issued | PkiError]:
+    """
+    Issue leaf certificates together: one read and three commits for all of them.
+
+    What `issue` would raise for one of them stands in its place, and leaves the others alone.
+
+    Raises:
+        Unavailable: the store is out of reach before anything was begun.
+    """
+    placed = place_many(deployment, wanted)
+    orders = [
+        (principal, each.order)
+        for (principal, _), each in zip(wanted, placed, strict=True)
+        if isinstance(each, Placed)
+    ]
+    records = iter(carry_out_many(deployment, orders))
+    return [each if isinstance(each, PkiError) else _issued(each, next(records)) for each in placed]
+
+
+def _issued(placed: Placed, record: CertificateRecord | PkiError) -> Issued | PkiError:
+    if isinstance(record, PkiError):
+        return record
     return Issued(
         record=record,
-        chain=chain,
+        chain=(record.der, *placed.above),
         ignored=placed.ignored,
         private_key=placed.private_key,
         alternate_key=placed.alternate_key,
@@ -101,24 +117,27 @@ def preview(
 
     Nothing is reserved, stored or signed. Raises as `issue`.
     """
-    access.require(principal, access.ISSUE_ACTIONS.get(request.kind, access.Action.KEEP_HIERARCHY))
-    order = place(deployment, principal, request).order
-    with deployment.store.read() as tx:
-        above = issuer_chain(tx, order.issuer.issuer_id)
-    return (longest(deployment, order), *above)
+    placed = place(deployment, principal, request)
+    return (longest(deployment, placed.order), *placed.above)
 
 
 __all__ = [
     "IssueRequest",
     "Issued",
     "Order",
+    "Wanted",
+    "attribute",
     "carry_out",
+    "carry_out_many",
     "chain_of",
     "chain_to_root",
     "crl_address",
     "issue",
+    "issue_many",
+    "lint_fully",
     "linted_twin",
     "newest_issuer",
+    "own_leaf",
     "preview",
     "spki_hash",
     "twin_of",

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import x448
-from cryptography.x509.oid import NameOID
 
 from pki import access, contracts
-from pki.errors import BadInput, NotFound, PolicyViolation
+from pki.errors import BadInput, NotFound, PkiError, PolicyViolation
 from pki.ids import Edition, Emaid, EvccId, Pcid, SeccId
 from pki.issue import rules
-from pki.issue.phases import Order, validity_end
+from pki.issue.book import Book, certificate_of, country_of
+from pki.issue.values import Order, validity_end
 from pki.model import Issuer, IssuerState, Principal, Role
 from pki.pkix import alternate, build, csr
-from pki.pkix.certificate import Certificate, load
 from pki.pkix.profiles import Kind, Profile, find
 from pki.pkix.suites import PrivateKey, PublicKey, Suite, generate, suite_of
 from pki.ports import Deployment, Transaction
@@ -56,62 +56,132 @@ class IssueRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """An order, and what the caller is told besides."""
+    """
+    An order, and what the caller is told besides.
+
+    Attributes:
+        above: the issuer's certificate and those above it, below the root, as DER.
+    """
 
     order: Order
+    above: tuple[bytes, ...]
     ignored: tuple[str, ...]
     private_key: PrivateKey | None = field(repr=False)
     alternate_key: x448.X448PrivateKey | None = field(repr=False)
 
 
+Wanted = tuple[Principal, IssueRequest]
+
+
 def place(deployment: Deployment, principal: Principal, request: IssueRequest) -> Placed:
     """Judge a request and turn it into an order; errors as `pki.issue.issue` names them."""
-    asked, private_key = _key_and_name(request)
-    profile = find(request.kind, asked.suite.edition)
-    alternate_private = None
-    if not build.needs_alternate_key(profile, asked.suite):
-        asked = replace(asked, alternate_key=None)
-    elif private_key is not None:
+    (found,) = place_many(deployment, [(principal, request)])
+    if isinstance(found, PkiError):
+        raise found
+    return found
+
+
+def place_many(deployment: Deployment, wanted: Sequence[Wanted]) -> list[Placed | PkiError]:
+    """Judge requests together, with one read; what is wrong with one is told in its place."""
+    asked = [_asked_or_error(principal, request) for principal, request in wanted]
+    keys = [each.spki_sha256 for each in asked if isinstance(each, _Asked)]
+    with deployment.store.read() as tx:
+        book = Book(tx, keys)
+        return [
+            _placed_or_error(deployment, book, principal, request, each)
+            for (principal, request), each in zip(wanted, asked, strict=True)
+        ]
+
+
+def _asked_or_error(principal: Principal, request: IssueRequest) -> _Asked | PkiError:
+    try:
+        return _asked(principal, request)
+    except PkiError as error:
+        return error
+
+
+def _placed_or_error(
+    deployment: Deployment,
+    book: Book,
+    principal: Principal,
+    request: IssueRequest,
+    asked: _Asked | PkiError,
+) -> Placed | PkiError:
+    if isinstance(asked, PkiError):
+        return asked
+    try:
+        return _placed(deployment, book, principal, request, asked)
+    except PkiError as error:
+        return error
+
+
+def _asked(principal: Principal, request: IssueRequest) -> _Asked:
+    access.require(principal, access.ISSUE_ACTIONS.get(request.kind, access.Action.KEEP_HIERARCHY))
+    asked = _key_and_name(request)
+    if not build.needs_alternate_key(find(request.kind, asked.suite.edition), asked.suite):
+        return replace(asked, alternate_key=None) if asked.alternate_key else asked
+    if asked.private_key is not None:
         alternate_private = x448.X448PrivateKey.generate()
-        asked = replace(asked, alternate_key=alternate_private.public_key())
-    elif asked.alternate_key is None:
+        return replace(
+            asked,
+            alternate_key=alternate_private.public_key(),
+            alternate_private=alternate_private,
+        )
+    if asked.alternate_key is None:
         raise PolicyViolation(
             "alternate_key_missing",
             "An Ed448 provisioning certificate carries an X448 key as well; the CSR names none.",
             hint=f"Ask for the extension {alternate.OID} with the key's SubjectPublicKeyInfo.",
         )
-    order = _order(deployment, principal, request, asked)
+    return asked
+
+
+def _placed(
+    deployment: Deployment, book: Book, principal: Principal, request: IssueRequest, asked: _Asked
+) -> Placed:
     taken = f"extension {alternate.OID}" if asked.alternate_key else ""
+    order = _order(deployment, book, principal, request, asked)
     return Placed(
         order=order,
+        above=book.chain(order.issuer),
         ignored=tuple(name for name in asked.ignored if name != taken),
-        private_key=private_key,
-        alternate_key=alternate_private,
+        private_key=asked.private_key,
+        alternate_key=asked.alternate_private,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
+    """What a request says by itself, whatever the store holds."""
+
     public_key: PublicKey
     suite: Suite
     common_name: str
+    spki: bytes
     ignored: tuple[str, ...] = ()
     alternate_key: x448.X448PublicKey | None = None
+    private_key: PrivateKey | None = field(default=None, repr=False)
+    alternate_private: x448.X448PrivateKey | None = field(default=None, repr=False)
+
+    @property
+    def spki_sha256(self) -> bytes:
+        """What a key is blocked by."""
+        return hashlib.sha256(self.spki).digest()
 
 
-def _key_and_name(request: IssueRequest) -> tuple[_Asked, PrivateKey | None]:
+def _key_and_name(request: IssueRequest) -> _Asked:
     if request.request is None:
-        return _generated(request) if request.public_key is None else (_given(request), None)
+        return _generated(request) if request.public_key is None else _given(request)
     parsed = csr.parse(request.request)
     _agree(request, parsed.suite)
-    asked = _Asked(
+    return _Asked(
         public_key=parsed.public_key,
         suite=parsed.suite,
         common_name=parsed.common_name,
+        spki=parsed.spki,
         ignored=parsed.ignored,
         alternate_key=parsed.alternate_key,
     )
-    return asked, None
 
 
 def _given(request: IssueRequest) -> _Asked:
@@ -119,18 +189,26 @@ def _given(request: IssueRequest) -> _Asked:
     if request.common_name is None or suite is None or request.public_key is None:
         raise BadInput("csr_missing", "Give a CSR, or the name to generate a key for.")
     _agree(request, suite)
-    return _Asked(public_key=request.public_key, suite=suite, common_name=request.common_name)
+    return _Asked(
+        public_key=request.public_key,
+        suite=suite,
+        common_name=request.common_name,
+        spki=build.spki(request.public_key),
+    )
 
 
-def _generated(request: IssueRequest) -> tuple[_Asked, PrivateKey]:
+def _generated(request: IssueRequest) -> _Asked:
     if request.common_name is None:
         raise BadInput("csr_missing", "Give a CSR, or the name to generate a key for.")
     suite = request.suite or (Suite.P521 if request.edition is Edition.ISO20 else Suite.P256)
     _agree(request, suite)
     key = generate(suite)
-    return (
-        _Asked(public_key=key.public_key(), suite=suite, common_name=request.common_name),
-        key,
+    return _Asked(
+        public_key=key.public_key(),
+        suite=suite,
+        common_name=request.common_name,
+        spki=build.spki(key.public_key()),
+        private_key=key,
     )
 
 
@@ -147,23 +225,27 @@ def _agree(request: IssueRequest, suite: Suite) -> None:
 
 
 def _order(
-    deployment: Deployment, principal: Principal, request: IssueRequest, asked: _Asked
+    deployment: Deployment, book: Book, principal: Principal, request: IssueRequest, asked: _Asked
 ) -> Order:
-    with deployment.store.read() as tx:
-        issuer, profile = _issuer(tx, request, asked.suite)
-        if request.kind is Kind.VEHICLE and profile.edition is not Edition.ISO20:
-            raise PolicyViolation("suite_mismatch", "Vehicle certificates exist in -20 only.")
-        common_name = _common_name(request, profile, asked)
-        owner = _owner(profile, common_name, principal, request.party)
-        access.require(principal, access.ISSUE_ACTIONS[request.kind], owner or None)
-        organization = _organization(tx, profile.kind, owner, issuer)
-        limits, now = deployment.enrolment, deployment.clock.now()
-        rules.check_name(tx, limits, principal, request.kind, common_name, owner, now)
-        rules.check_key(tx, limits, profile, asked.public_key, common_name, owner)
-        if profile.kind is Kind.CONTRACT:
-            contracts.check_identifier(tx, Emaid.parse(common_name, profile.edition))
-    certificate = load(issuer.certificate)
-    begin = max(deployment.clock.now(), request.not_before or deployment.clock.now())
+    issuer, profile = _issuer(book, request, asked.suite)
+    if request.kind is Kind.VEHICLE and profile.edition is not Edition.ISO20:
+        raise PolicyViolation("suite_mismatch", "Vehicle certificates exist in -20 only.")
+    common_name = _common_name(request, profile, asked)
+    owner = _owner(profile, common_name, principal, request.party)
+    access.require(principal, access.ISSUE_ACTIONS[request.kind], owner or None)
+    organization = book.organization(profile.kind, owner, issuer)
+    limits, now = deployment.enrolment, deployment.clock.now()
+    rules.check_name(book.tx, limits, principal, request.kind, common_name, owner, now)
+    history = book.history(asked.spki_sha256)
+    rules.check_key(history, limits, profile, asked.public_key, common_name, owner)
+    holder = rules.Holder(
+        kind=profile.kind, edition=profile.edition, common_name=common_name, owner=owner
+    )
+    book.claim(asked.spki_sha256, holder)
+    if profile.kind is Kind.CONTRACT:
+        contracts.check_identifier(book.tx, Emaid.parse(common_name, profile.edition))
+    certificate = certificate_of(issuer.certificate)
+    begin = max(now, request.not_before or now)
     return Order(
         profile=profile,
         issuer=issuer,
@@ -174,19 +256,20 @@ def _order(
             profile,
             common_name=common_name,
             organization=organization,
-            country=_attribute(certificate, NameOID.COUNTRY_NAME),
+            country=country_of(issuer.certificate),
         ),
         common_name=common_name,
         owner=owner,
         alternate_key=asked.alternate_key,
+        spki=asked.spki,
         not_before=begin,
         not_after=validity_end(profile, certificate, begin, request.not_after, cut=request.cut),
     )
 
 
-def _issuer(tx: Transaction, request: IssueRequest, suite: Suite) -> tuple[Issuer, Profile]:
+def _issuer(book: Book, request: IssueRequest, suite: Suite) -> tuple[Issuer, Profile]:
     if request.issuer is not None:
-        named = tx.issuers.active(request.issuer)
+        named = book.active(request.issuer)
         if named is None:
             raise NotFound(
                 "issuer_unknown",
@@ -203,7 +286,7 @@ def _issuer(tx: Transaction, request: IssueRequest, suite: Suite) -> tuple[Issue
             )
         return named, profile
     profile = find(request.kind, suite.edition)
-    return newest_issuer(tx, profile, suite), profile
+    return _newest(book.issuers, profile, suite), profile
 
 
 def newest_issuer(tx: Transaction, profile: Profile, suite: Suite) -> Issuer:
@@ -213,9 +296,13 @@ def newest_issuer(tx: Transaction, profile: Profile, suite: Suite) -> Issuer:
     Raises:
         NotFound: `issuer_unknown`.
     """
+    return _newest(tx.issuers.all(), profile, suite)
+
+
+def _newest(issuers: Sequence[Issuer], profile: Profile, suite: Suite) -> Issuer:
     fitting = [
         issuer
-        for issuer in tx.issuers.all()
+        for issuer in issuers
         if issuer.state is IssuerState.ACTIVE
         and issuer.kind in profile.issued_by
         and issuer.suite is suite
@@ -226,7 +313,7 @@ def newest_issuer(tx: Transaction, profile: Profile, suite: Suite) -> Issuer:
             f"No active issuer for {profile.kind.value} certificates with {suite.value} keys.",
             hint="`pnc issuer list` shows the issuers, `pnc init` makes them.",
         )
-    born = {i.name: i.created_at for i in reversed(tx.issuers.all())}  # the first generation's
+    born = {i.name: i.created_at for i in reversed(issuers)}  # the first generation's
     return max(fitting, key=lambda issuer: _preference(issuer, born[issuer.name]))
 
 
@@ -281,25 +368,3 @@ def _named_party(principal: Principal, role: Role, party: str | None) -> str:
     if party is not None:
         return access.party_id(role, party)
     return principal.parties[0] if principal.parties else ""
-
-
-def _organization(tx: Transaction, kind: Kind, owner: str, issuer: Issuer) -> str:
-    """Return the registered name that becomes O."""
-    if kind is Kind.CONTRACT:
-        return contracts.require_account(tx, owner).name
-    if not owner:
-        return _attribute(load(issuer.certificate), NameOID.ORGANIZATION_NAME) or issuer.name
-    role = access.OWNER_ROLE.get(kind, Role.CPS)
-    party = tx.contracts.party(role, owner)
-    if party is None:
-        raise PolicyViolation(
-            "party_unknown",
-            f"No {role.value} {owner} is registered.",
-            hint=f'Register it: pnc party add {owner} --role {role.value} --name "…"',
-        )
-    return party.name
-
-
-def _attribute(certificate: Certificate, oid: x509.ObjectIdentifier) -> str | None:
-    found = certificate.x509.subject.get_attributes_for_oid(oid)
-    return str(found[0].value) if found else None

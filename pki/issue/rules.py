@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from pki import access
 from pki.errors import Conflict, NotAllowed, PolicyViolation
-from pki.ids import HostName
-from pki.issue.phases import spki_hash
+from pki.ids import Edition, HostName
 from pki.model import EnrolmentRules, Principal, Role
 from pki.pkix import weak
 from pki.pkix.profiles import Kind, Profile, find
@@ -21,8 +22,26 @@ _NAMED_FREELY: Final = frozenset((Kind.STATION, Kind.CSMS))
 _MANY: Final = 100
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Whose certificate a key stands in."""
+
+    kind: Kind
+    edition: Edition
+    common_name: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What we know of a key: whether it is on the block list, and which certificates it is in."""
+
+    blocked: bool
+    holders: Sequence[Holder]
+
+
 def check_key(  # noqa: PLR0913 - key, and what it is for
-    tx: Transaction,
+    history: History,
     rules: EnrolmentRules,
     profile: Profile,
     public_key: PublicKey,
@@ -41,14 +60,14 @@ def check_key(  # noqa: PLR0913 - key, and what it is for
             "Everybody knows the private key of this key, or needs none.",
             hint="Make a new key and a new CSR.",
         )
-    if tx.certificates.key_blocked(spki_hash(public_key)):
+    if history.blocked:
         raise PolicyViolation(
             "key_blocked",
             "This key is on the block list and is never certified again.",
             hint="Make a new key and a new CSR.",
         )
     freely = rules.tenant(owner).reuse_keys
-    for record in tx.certificates.by_key(spki_hash(public_key)):
+    for record in history.holders:
         before = find(record.kind, record.edition)
         same = (record.kind, record.common_name, record.owner) == (profile.kind, common_name, owner)
         if before.ca or (not same and not freely and (profile.own_key or before.own_key)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from cryptography import x509
@@ -79,15 +80,22 @@ def subject_name(
         PolicyViolation: `subject_invalid`, for an empty, overlong or unprintable value, or a
             missing country.
     """
+    named = x509.NameAttribute(NameOID.COMMON_NAME, _attribute("common name", common_name))
+    country = _country(country) if profile.country else None
+    return x509.Name((named, *_others(organization, country, profile.domain_component)))
+
+
+@lru_cache(maxsize=1024)
+def _others(
+    organization: str, country: str | None, domain_component: str | None
+) -> tuple[x509.NameAttribute[str], ...]:
+    """Return what stands behind the CN, which many leaves share."""
     values = [
-        (NameOID.COMMON_NAME, _attribute("common name", common_name)),
         (NameOID.ORGANIZATION_NAME, _attribute("organization", organization)),
+        (NameOID.COUNTRY_NAME, country),
+        (NameOID.DOMAIN_COMPONENT, domain_component),
     ]
-    if profile.country:
-        values.append((NameOID.COUNTRY_NAME, _country(country)))
-    if profile.domain_component is not None:
-        values.append((NameOID.DOMAIN_COMPONENT, profile.domain_component))
-    return x509.Name([x509.NameAttribute(oid, value) for oid, value in values])
+    return tuple(x509.NameAttribute(oid, value) for oid, value in values if value is not None)
 
 
 def builder(profile: Profile, facts: Facts) -> x509.CertificateBuilder:

@@ -7,12 +7,12 @@ Nothing else of a CSR is ever copied; what it asked for besides is named in `ign
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, x448
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
@@ -42,6 +42,7 @@ _SIGNATURES: Final = {
     Suite.P521: _ECDSA,
     Suite.ED448: frozenset((Suite.ED448.signature_oid,)),
 }
+_Attribute = x509.NameAttribute[str | bytes]
 _MARKERS: Final = (
     b"-----BEGIN CERTIFICATE REQUEST-----",
     b"-----BEGIN NEW CERTIFICATE REQUEST-----",
@@ -146,27 +147,45 @@ def _der(data: bytes) -> bytes:
 def _parse(der: bytes) -> CertificateRequest:
     subject, key = _slice(der)
     request = x509.load_der_x509_csr(der)
-    suite, public_key = _key(request, key)
+    suite, public_key, spki = _key(request, key)
     if request.signature_algorithm_oid.dotted_string not in _SIGNATURES[suite]:
         raise PolicyViolation(
             "signature_algorithm_not_allowed",
             "The request is signed with an algorithm that does not belong to its key.",
             hint="Sign with ECDSA and SHA-256, SHA-384 or SHA-512, or with Ed448.",
         )
-    if not request.is_signature_valid:
+    if not _is_signed(request, public_key):
         raise BadInput(
             "csr_signature_invalid",
             "The signature of the request does not verify under its own key.",
             hint="Make the request anew with the key that the certificate is for.",
         )
+    attributes = list(request.subject)
+    extensions = request.extensions
     return CertificateRequest(
         public_key=public_key,
         suite=suite,
-        spki=build.spki(public_key),
-        common_name=_common_name(request, der, subject),
-        ignored=_ignored(request),
-        alternate_key=alternate.find(request.extensions),
+        spki=spki,
+        common_name=_common_name(attributes, der, subject),
+        ignored=_ignored(attributes, extensions),
+        alternate_key=alternate.find(extensions),
     )
+
+
+def _is_signed(request: x509.CertificateSigningRequest, public_key: PublicKey) -> bool:
+    """Tell whether the owner of the key signed the request; the algorithm was judged before."""
+    signed, octets = request.signature, request.tbs_certrequest_bytes
+    try:
+        if isinstance(public_key, ec.EllipticCurvePublicKey):
+            digest = request.signature_hash_algorithm
+            if digest is None:
+                return False
+            public_key.verify(signed, octets, ec.ECDSA(digest))
+        else:
+            public_key.verify(signed, octets)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _slice(der: bytes) -> tuple[Element, bytes]:
@@ -181,7 +200,8 @@ def _slice(der: bytes) -> tuple[Element, bytes]:
     return subject, der[key.start : key.end]
 
 
-def _key(request: x509.CertificateSigningRequest, spki: bytes) -> tuple[Suite, PublicKey]:
+def _key(request: x509.CertificateSigningRequest, spki: bytes) -> tuple[Suite, PublicKey, bytes]:
+    """Return the key and its one canonical encoding."""
     try:
         public_key = request.public_key()
     except UnsupportedAlgorithm as error:
@@ -189,27 +209,27 @@ def _key(request: x509.CertificateSigningRequest, spki: bytes) -> tuple[Suite, P
     suite = suite_of(public_key)
     if suite is None or not isinstance(public_key, PublicKey):
         raise _key_not_allowed("is none of P-256, P-521 and Ed448")
-    if spki not in _accepted_forms(public_key):
-        raise _key_not_allowed("is not encoded as a named curve with a plain point")
-    return suite, public_key
-
-
-def _accepted_forms(public_key: PublicKey) -> list[bytes]:
-    """Return the encodings of a key that we read: canonical, and with a compressed point."""
     canonical = build.spki(public_key)
+    if spki != canonical and spki != _compressed(public_key, canonical):
+        raise _key_not_allowed("is not encoded as a named curve with a plain point")
+    return suite, public_key, canonical
+
+
+def _compressed(public_key: PublicKey, canonical: bytes) -> bytes | None:
+    """Return the other encoding of a key that we read: with a compressed point."""
     if not isinstance(public_key, ec.EllipticCurvePublicKey):
-        return [canonical]
+        return None
     outer = element_at(canonical, 0, len(canonical))
     algorithm = element_at(canonical, outer.body, outer.end)
     point = public_key.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
     body = canonical[algorithm.start : algorithm.end] + encode(_BIT_STRING, b"\0" + point)
-    return [canonical, encode(SEQUENCE, body)]
+    return encode(SEQUENCE, body)
 
 
-def _common_name(request: x509.CertificateSigningRequest, der: bytes, subject: Element) -> str:
-    if len(list(request.subject)) > MAX_ATTRIBUTES:
+def _common_name(attributes: Sequence[_Attribute], der: bytes, subject: Element) -> str:
+    if len(attributes) > MAX_ATTRIBUTES:
         raise _unreadable(f"its subject has more than {MAX_ATTRIBUTES} attributes")
-    found = request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    found = [attribute for attribute in attributes if attribute.oid == NameOID.COMMON_NAME]
     if len(found) != 1:
         raise BadInput(
             "common_name_count",
@@ -233,14 +253,14 @@ def _common_name_tag(der: bytes, subject: Element) -> int:
     return next(v.tag for oid, v in attributes if der[oid.start : oid.end] == _COMMON_NAME)
 
 
-def _ignored(request: x509.CertificateSigningRequest) -> tuple[str, ...]:
-    attributes = [
+def _ignored(attributes: Sequence[_Attribute], extensions: x509.Extensions) -> tuple[str, ...]:
+    named = [
         f"subject {attribute.rfc4514_attribute_name}"
-        for attribute in request.subject
+        for attribute in attributes
         if attribute.oid != NameOID.COMMON_NAME
     ]
-    extensions = [f"extension {_extension_name(e)}" for e in request.extensions]
-    return tuple(dict.fromkeys(attributes + extensions))
+    wanted = [f"extension {_extension_name(e)}" for e in extensions]
+    return tuple(dict.fromkeys(named + wanted))
 
 
 def _extension_name(extension: x509.Extension[x509.ExtensionType]) -> str:

@@ -45,6 +45,19 @@ def lint(der: bytes, profile: Profile, issuer: IssuerFacts | None) -> tuple[Find
     return tuple(finding for rule in RULES.values() for finding in _ask(rule, view))
 
 
+def lint_varying(view: View) -> tuple[Finding, ...]:
+    """
+    Return what a leaf breaks by what differs between leaves of one shape.
+
+    Args:
+        view: from `pki.pkix.template.Template.view`, which held all else against a linted twin.
+    """
+    return tuple(finding for rule in _VARYING for finding in _ask(rule, view))
+
+
+_VARYING: Final = tuple(rule for rule in RULES.values() if rule.varies)
+
+
 def _ask(rule: Rule, view: View) -> list[Finding]:
     try:
         messages = list(rule.check(view))
@@ -53,4 +66,14 @@ def _ask(rule: Rule, view: View) -> list[Finding]:
     return [Finding(rule=rule.rule_id, clause=rule.clause, message=text) for text in messages]
 
 
-__all__ = ["READABLE", "RULES", "Finding", "IssuerFacts", "Rule", "lint"]
+__all__ = [
+    "READABLE",
+    "RULES",
+    "Finding",
+    "IssuerFacts",
+    "Rule",
+    "View",
+    "lint",
+    "lint_varying",
+    "take_apart",
+]

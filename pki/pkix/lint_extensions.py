@@ -138,7 +138,7 @@ def _bits(octets: bytes) -> set[str]:
     }
 
 
-@rule("rfc5280_4_2_1_2_subject_key_id", clause="RFC 5280 4.2.1.2; [V2G20-2492]")
+@rule("rfc5280_4_2_1_2_subject_key_id", clause="RFC 5280 4.2.1.2; [V2G20-2492]", varies=True)
 def subject_key_id(view: View) -> Iterator[str]:
     """Present, not critical, computed from the key, in the length of the profile."""
     extension = view.extension(SUBJECT_KEY_ID)

@@ -52,7 +52,7 @@ _STRINGS: Final = {
 # --- the certificate as a whole ------------------------------------------------------------------
 
 
-@rule("v2g2_010_size", clause="[V2G2-010], [V2G20-1234]")
+@rule("v2g2_010_size", clause="[V2G2-010], [V2G20-1234]", varies=True)
 def size(view: View) -> Iterator[str]:
     """The DER is not larger than the XSD allows."""
     if len(view.der) > view.profile.max_size:
@@ -66,7 +66,7 @@ def version(view: View) -> Iterator[str]:
         yield f"it is version {view.version}, not 3"
 
 
-@rule("rfc5280_4_1_2_2_serial", clause="RFC 5280 4.1.2.2")
+@rule("rfc5280_4_1_2_2_serial", clause="RFC 5280 4.1.2.2", varies=True)
 def serial(view: View) -> Iterator[str]:
     """Positive, minimal, at most 20 octets, and long enough to be unpredictable."""
     octets = view.serial
@@ -108,14 +108,14 @@ def unique_identifiers(view: View) -> Iterator[str]:
 # --- the key -------------------------------------------------------------------------------------
 
 
-@rule("v2g2_007_key", clause="[V2G2-007], [V2G20-2675], [V2G20-2319]")
+@rule("v2g2_007_key", clause="[V2G2-007], [V2G20-2675], [V2G20-2319]", varies=True)
 def key(view: View) -> Iterator[str]:
     """The key is of a suite of the profile."""
     if suite_of(view.public_key) not in view.profile.suites:
         yield f"the key is none of {', '.join(view.profile.suites)}"
 
 
-@rule("rfc5480_2_named_curve", clause="RFC 5480 2.1.1, 2.2; RFC 8410 4")
+@rule("rfc5480_2_named_curve", clause="RFC 5480 2.1.1, 2.2; RFC 8410 4", varies=True)
 def named_curve(view: View) -> Iterator[str]:
     """The key has its one canonical encoding: named curve, uncompressed point."""
     if view.public_key is not None and build.spki(view.public_key) != view.spki:
@@ -125,7 +125,7 @@ def named_curve(view: View) -> Iterator[str]:
 # --- names ---------------------------------------------------------------------------------------
 
 
-@rule("v2g2_108_common_name", clause="[V2G2-108], [V2G2-933]")
+@rule("v2g2_108_common_name", clause="[V2G2-108], [V2G2-933]", varies=True)
 def common_name(view: View) -> Iterator[str]:
     """Exactly one CN, in the pattern of the profile and as we write it."""
     found = view.attributes(COMMON_NAME)
@@ -181,7 +181,7 @@ def other_attribute(view: View) -> Iterator[str]:
             yield f"the subject has the attribute {attribute.oid}"
 
 
-@rule("rfc5280_4_1_2_4_string_type", clause="RFC 5280 4.1.2.4, appendix A")
+@rule("rfc5280_4_1_2_4_string_type", clause="RFC 5280 4.1.2.4, appendix A", varies=True)
 def string_type(view: View) -> Iterator[str]:
     """UTF8String or PrintableString; PrintableString for C, IA5String for DC."""
     for attribute in (a for rdn in view.rdns for a in rdn):
@@ -203,7 +203,7 @@ def issuer_name(view: View) -> Iterator[str]:
 # --- times ---------------------------------------------------------------------------------------
 
 
-@rule("rfc5280_4_1_2_5_time", clause="RFC 5280 4.1.2.5")
+@rule("rfc5280_4_1_2_5_time", clause="RFC 5280 4.1.2.5", varies=True)
 def time_form(view: View) -> Iterator[str]:
     """UTCTime before 2050, GeneralizedTime from then on; seconds, no fractions, Z."""
     for name, time in (("notBefore", view.not_before), ("notAfter", view.not_after)):
@@ -217,7 +217,7 @@ def _well_formed(time: Time) -> bool:
     return time.tag == (GENERALIZED_TIME if time.at.year >= _FIRST_GENERALIZED_YEAR else UTC_TIME)
 
 
-@rule("rfc5280_4_1_2_5_validity", clause="RFC 5280 4.1.2.5; [V2G2-011]")
+@rule("rfc5280_4_1_2_5_validity", clause="RFC 5280 4.1.2.5; [V2G2-011]", varies=True)
 def validity(view: View) -> Iterator[str]:
     """It begins before it ends, and is not longer than the profile allows."""
     begin, end = view.not_before.at, view.not_after.at
@@ -229,7 +229,7 @@ def validity(view: View) -> Iterator[str]:
         yield f"it is valid for more than {view.profile.validity_days} days"
 
 
-@rule("rfc5280_6_1_3_begins_within_issuer", clause="RFC 5280 6.1.3 (a)(2)")
+@rule("rfc5280_6_1_3_begins_within_issuer", clause="RFC 5280 6.1.3 (a)(2)", varies=True)
 def begins_within_issuer(view: View) -> Iterator[str]:
     """It does not begin before its issuer."""
     begin, issuer = view.not_before.at, view.issuer_facts
@@ -237,7 +237,7 @@ def begins_within_issuer(view: View) -> Iterator[str]:
         yield "it begins before its issuer"
 
 
-@rule("i5_outlives_issuer", clause="I5; [V2G20-1853]")
+@rule("i5_outlives_issuer", clause="I5; [V2G20-1853]", varies=True)
 def outlives_issuer(view: View) -> Iterator[str]:
     """It does not outlive its issuer."""
     end, issuer = view.not_after.at, view.issuer_facts

@@ -145,24 +145,32 @@ Check = Callable[[View], Iterator[str]]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A registered rule."""
+    """
+    A registered rule.
+
+    Attributes:
+        varies: it looks at serial, times, CN, key, key identifier or size, in which leaves of one
+            shape differ; whoever compares everything else with a linted twin may leave out the
+            other rules.
+    """
 
     rule_id: str
     clause: str
     check: Check
+    varies: bool
 
 
 RULES: Final[dict[str, Rule]] = {}
 """Filled while `pki.pkix.lint_rules` is imported, never changed afterwards."""
 
 
-def rule(rule_id: str, *, clause: str) -> Callable[[Check], Check]:
+def rule(rule_id: str, *, clause: str, varies: bool = False) -> Callable[[Check], Check]:
     """Register the decorated function as the one that judges `rule_id`."""
 
     def register(check: Check) -> Check:
         if rule_id in RULES:
             raise ValueError(f"two lint rules are called {rule_id}")
-        RULES[rule_id] = Rule(rule_id, clause, check)
+        RULES[rule_id] = Rule(rule_id, clause, check, varies)
         return check
 
     return register
@@ -197,8 +205,8 @@ def take_apart(der: bytes, profile: Profile, issuer: IssuerFacts | None) -> View
         issuer=der[issuer_name.start : issuer_name.end],
         subject=der[subject.start : subject.end],
         rdns=tuple(_rdn(der, rdn) for rdn in children(der, _tagged(subject, SEQUENCE))),
-        not_before=_time(der, not_before),
-        not_after=_time(der, not_after),
+        not_before=read_time(der, not_before),
+        not_after=read_time(der, not_after),
         spki=der[key.start : key.end],
         public_key=_public_key(der[key.start : key.end]),
         trailing=tuple(element.tag for element in rest),
@@ -281,7 +289,8 @@ def _attribute(der: bytes, attribute: Element) -> Attribute:
     return Attribute(dotted(content(der, oid, OID)), value.tag, text)
 
 
-def _time(der: bytes, field: Element) -> Time:
+def read_time(der: bytes, field: Element) -> Time:
+    """Return a time of the validity, however it is encoded."""
     form = _UTC_TIME if field.tag == UTC_TIME else _GENERALIZED_TIME
     found = form.fullmatch(der[field.body : field.end])
     if field.tag not in (UTC_TIME, GENERALIZED_TIME) or found is None:

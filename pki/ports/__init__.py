@@ -111,6 +111,9 @@ class Transaction(Protocol):
 
     def put_setting(self, name: str, value: str) -> None: ...
 
+    def commit_lazily(self) -> None:
+        """Let this write be on disk no sooner than the next one, where the database can do so."""
+
 
 class Store(Protocol):
     """The database."""

@@ -58,10 +58,19 @@ class Intents(Protocol):
     def add(self, intent: Intent) -> None:
         """Store an open intent. Raises Conflict (`serial_taken`)."""
 
+    def add_many(self, added: Sequence[Intent]) -> None:
+        """Store open intents, all or none. Raises Conflict (`serial_taken`)."""
+
+    def several(self, intent_ids: list[str]) -> dict[str, Intent]:
+        """Return those of the intents that are there."""
+
     def get(self, intent_id: str) -> Intent | None: ...
 
     def move(self, intent_id: str, before: IntentState, after: IntentState) -> bool:
         """Change the state only if it is `before`; tell whether it was."""
+
+    def move_many(self, intent_ids: list[str], before: IntentState, after: IntentState) -> int:
+        """Change the state of those that are `before`; return how many were."""
 
     def unfinished(self) -> list[Intent]:
         """Return intents that are open or signing, oldest first."""
@@ -74,6 +83,9 @@ class Certificates(Protocol):
     """Certificates that we issued, and what was revoked of them."""
 
     def add(self, record: CertificateRecord) -> None: ...
+
+    def add_many(self, records: Sequence[CertificateRecord]) -> None:
+        """Store certificates, all or none. Raises Conflict (`certificate_exists`)."""
 
     def by_fingerprint(self, fingerprint: Fingerprint) -> CertificateRecord | None: ...
 
@@ -97,6 +109,9 @@ class Certificates(Protocol):
         """Return those of an issuer's serials whose certificates ended before a time."""
 
     def by_key(self, spki_sha256: bytes) -> list[CertificateRecord]: ...
+
+    def by_keys(self, spki_sha256s: list[bytes]) -> list[CertificateRecord]:
+        """Return the certificates of any of these public keys."""
 
     def by_contract(self, contract_id: str) -> list[CertificateRecord]: ...
 

@@ -10,18 +10,14 @@ from __future__ import annotations
 import datetime as dt
 from typing import Final, TypeVar
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
-
 from pki import access, audit
 from pki.errors import Conflict, NotFound, Unavailable
 from pki.ids import Fingerprint
-from pki.issue import Order, carry_out, chain_of, validity_end
+from pki.issue import carry_out, chain_of, own_leaf
 from pki.model import CpsSigner, Issuer, IssuerState, Principal
-from pki.pkix import build
-from pki.pkix.certificate import Certificate, load
-from pki.pkix.profiles import Kind, find
-from pki.pkix.suites import PublicKey, Suite
+from pki.pkix.certificate import load
+from pki.pkix.profiles import Kind
+from pki.pkix.suites import Suite
 from pki.ports import Deployment, Signer, Transaction
 from pki.v2g.messages import Message
 from pki.v2g.signature import sign
@@ -56,7 +52,9 @@ def make(
         chosen = _issuer(tx, issuer, suite)
         label = _label(chosen, tx.pools.signers())
     key = _key(deployment, label, chosen.suite)
-    record = carry_out(deployment, principal, _order(deployment, chosen, key.public_key, label))
+    common_name = f"CPS {label.removeprefix('cps.')}"
+    order = own_leaf(deployment, Kind.CPS, chosen, key.public_key, common_name)
+    record = carry_out(deployment, principal, order)
     with deployment.store.write() as tx:
         root = _root(tx, chosen)
         signer = CpsSigner(
@@ -120,34 +118,6 @@ def _key(deployment: Deployment, label: str, suite: Suite) -> Signer:
         return deployment.keys.create(label, suite)
     except Conflict:
         return deployment.keys.signer(label)
-
-
-def _order(deployment: Deployment, issuer: Issuer, public_key: PublicKey, label: str) -> Order:
-    profile = find(Kind.CPS, issuer.edition)
-    certificate = load(issuer.certificate)
-    now = deployment.clock.now()
-    common_name = f"CPS {label.removeprefix('cps.')}"
-    return Order(
-        profile=profile,
-        issuer=issuer,
-        issuer_certificate=certificate,
-        public_key=public_key,
-        suite=issuer.suite,
-        subject=build.subject_name(
-            profile,
-            common_name=common_name,
-            organization=_attribute(certificate, NameOID.ORGANIZATION_NAME),
-            country=_attribute(certificate, NameOID.COUNTRY_NAME),
-        ),
-        common_name=common_name,
-        owner="",
-        not_before=now,
-        not_after=validity_end(profile, certificate, now, None),
-    )
-
-
-def _attribute(certificate: Certificate, oid: x509.ObjectIdentifier) -> str:
-    return str(certificate.x509.subject.get_attributes_for_oid(oid)[0].value)
 
 
 def usable(tx: Transaction, now: dt.datetime) -> list[CpsSigner]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final, cast
 
-from pki import access, audit, hierarchy
+from pki import access, audit
 from pki.errors import PolicyViolation
 from pki.ids import Fingerprint
-from pki.issue import Order, carry_out
+from pki.issue import Order, carry_out, lint_fully
 from pki.model import CertificateRecord, CrossCertificate, Issuer, Principal
 from pki.pkix.certificate import load
 from pki.pkix.profiles import Profile, find
@@ -52,7 +52,7 @@ def certify(
     if _exists(deployment, by, subject):
         return None
     order = _order(deployment, by, subject)
-    hierarchy.lint_fully(deployment, order)
+    lint_fully(deployment, order)
     record = carry_out(deployment, principal, order)
     cross = CrossCertificate(
         fingerprint=record.fingerprint,

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 
-from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from pki.errors import Conflict, PkiError
-from pki.issue import Order, carry_out, validity_end
+from pki.issue import Order, attribute, carry_out, own_leaf
 from pki.model import ChangeKind, Issuer, IssuerState, Principal, Responder
-from pki.pkix import build
-from pki.pkix.certificate import Certificate, load
-from pki.pkix.profiles import Kind, find
+from pki.pkix.certificate import load
+from pki.pkix.profiles import Kind
 from pki.pkix.suites import PublicKey
 from pki.ports import Deployment, Signer
 from pki.status.policy import StatusPolicy
@@ -51,31 +49,9 @@ def make(deployment: Deployment, principal: Principal, issuer: Issuer) -> Respon
 
 def order(deployment: Deployment, issuer: Issuer, public_key: PublicKey) -> Order:
     """Return the order for a responder's certificate."""
-    profile = find(Kind.OCSP, issuer.edition)
-    certificate = load(issuer.certificate)
-    now = deployment.clock.now()
-    common_name = f"{_attribute(certificate, NameOID.COMMON_NAME)} OCSP"[:_MAX_COMMON_NAME]
-    return Order(
-        profile=profile,
-        issuer=issuer,
-        issuer_certificate=certificate,
-        public_key=public_key,
-        suite=issuer.suite,
-        subject=build.subject_name(
-            profile,
-            common_name=common_name,
-            organization=_attribute(certificate, NameOID.ORGANIZATION_NAME),
-            country=_attribute(certificate, NameOID.COUNTRY_NAME),
-        ),
-        common_name=common_name,
-        owner="",
-        not_before=now,
-        not_after=validity_end(profile, certificate, now, None),
-    )
-
-
-def _attribute(certificate: Certificate, oid: x509.ObjectIdentifier) -> str:
-    return str(certificate.x509.subject.get_attributes_for_oid(oid)[0].value)
+    named = attribute(load(issuer.certificate), NameOID.COMMON_NAME)
+    common_name = f"{named} OCSP"[:_MAX_COMMON_NAME]
+    return own_leaf(deployment, Kind.OCSP, issuer, public_key, common_name)
 
 
 def _key(deployment: Deployment, label: str, issuer: Issuer) -> Signer:

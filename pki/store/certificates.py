@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import Row, and_, bindparam, delete, func, select
@@ -13,9 +14,8 @@ from pki.model import CertificateRecord, ChangeKind, Living, Reason, Revocation,
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
 from pki.store.schema import blocked_keys, certificates, revocations
-from pki.store.session import Session, Upsert
+from pki.store.session import Parameters, Session, Upsert
 
-_ADD: Final = Upsert.new(certificates)
 _BY_FINGERPRINTS: Final = select(certificates).where(
     certificates.c.fingerprint.in_(bindparam("fingerprints", expanding=True))
 )
@@ -79,6 +79,9 @@ _BY_KEY: Final = (
     .where(certificates.c.spki_sha256 == bindparam("spki_sha256"))
     .order_by(certificates.c.fingerprint)
 )
+_BY_KEYS: Final = select(certificates).where(
+    certificates.c.spki_sha256.in_(bindparam("spki_sha256s", expanding=True))
+)
 _BY_CONTRACT: Final = (
     select(certificates)
     .where(certificates.c.contract_id == bindparam("contract_id"))
@@ -120,29 +123,19 @@ class CertificateRows:
             Conflict: `certificate_exists`: its fingerprint, its issuer and serial, or its intent
                 has a certificate already.
         """
-        row = {
-            "fingerprint": record.fingerprint.value,
-            "issuer_id": record.issuer_id,
-            "serial": record.serial.value,
-            "der": record.der,
-            "kind": record.kind,
-            "edition": record.edition,
-            "suite": record.suite,
-            "subject": record.subject,
-            "common_name": record.common_name,
-            "not_before": record.not_before,
-            "not_after": record.not_after,
-            "owner": record.owner,
-            "spki_sha256": record.spki_sha256,
-            "intent_id": record.intent_id,
-            "issued_at": record.issued_at,
-            "contract_id": record.contract_id,
-        }
-        if not self._session.put(_ADD, row):
-            raise Conflict(
-                "certificate_exists",
-                f"There is a certificate for serial {record.serial.value} or its intent already.",
-            )
+        self.add_many([record])
+
+    def add_many(self, records: Sequence[CertificateRecord]) -> None:
+        """Store certificates, all or none; errors as `add`."""
+        try:
+            self._session.load(certificates, [_row(record) for record in records])
+        except Conflict as error:
+            raise self._session.spoil(
+                Conflict(
+                    "certificate_exists",
+                    "There is a certificate for that serial or its intent already.",
+                )
+            ) from error
 
     def by_fingerprint(self, fingerprint: Fingerprint) -> CertificateRecord | None:
         """Return the certificate, or None."""
@@ -179,6 +172,13 @@ class CertificateRows:
     def by_key(self, spki_sha256: bytes) -> list[CertificateRecord]:
         """Return the certificates of a public key, ordered by fingerprint."""
         return [_record(row) for row in self._session.rows(_BY_KEY, {"spki_sha256": spki_sha256})]
+
+    def by_keys(self, spki_sha256s: list[bytes]) -> list[CertificateRecord]:
+        """Return the certificates of any of these public keys, with one query."""
+        if not spki_sha256s:
+            return []
+        rows = self._session.rows(_BY_KEYS, {"spki_sha256s": spki_sha256s})
+        return [_record(row) for row in rows]
 
     def by_contract(self, contract_id: str) -> list[CertificateRecord]:
         """Return the certificates of a contract, ordered by fingerprint."""
@@ -294,6 +294,27 @@ class CertificateRows:
     def key_blocked(self, spki_sha256: bytes) -> bool:
         """Tell whether a public key is on the block list."""
         return self._session.first(_BLOCKED, {"spki_sha256": spki_sha256}) is not None
+
+
+def _row(record: CertificateRecord) -> Parameters:
+    return {
+        "fingerprint": record.fingerprint.value,
+        "issuer_id": record.issuer_id,
+        "serial": record.serial.value,
+        "der": record.der,
+        "kind": record.kind,
+        "edition": record.edition,
+        "suite": record.suite,
+        "subject": record.subject,
+        "common_name": record.common_name,
+        "not_before": record.not_before,
+        "not_after": record.not_after,
+        "owner": record.owner,
+        "spki_sha256": record.spki_sha256,
+        "intent_id": record.intent_id,
+        "issued_at": record.issued_at,
+        "contract_id": record.contract_id,
+    }
 
 
 def _record(row: Row[Any]) -> CertificateRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, select, text, update
@@ -12,13 +13,23 @@ from pki.model import Intent, IntentState
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
 from pki.store.schema import UNFINISHED, intents
-from pki.store.session import Session, Upsert
+from pki.store.session import Parameters, Session
 
-_ADD: Final = Upsert.new(intents)
 _GET: Final = select(intents).where(intents.c.intent_id == bindparam("intent_id"))
 _MOVE: Final = (
     update(intents)
     .where(intents.c.intent_id == bindparam("the_intent"), intents.c.state == bindparam("before"))
+    .values(state=bindparam("after"))
+)
+_SEVERAL: Final = select(intents).where(
+    intents.c.intent_id.in_(bindparam("intent_ids", expanding=True))
+)
+_MOVE_MANY: Final = (
+    update(intents)
+    .where(
+        intents.c.intent_id.in_(bindparam("the_intents", expanding=True)),
+        intents.c.state == bindparam("before"),
+    )
     .values(state=bindparam("after"))
 )
 _UNFINISHED: Final = (
@@ -41,36 +52,41 @@ class IntentRows:
 
     def add(self, intent: Intent) -> None:
         """Store an open intent. Raises Conflict (`serial_taken`)."""
-        row = {
-            "intent_id": intent.intent_id,
-            "issuer_id": intent.issuer_id,
-            "serial": intent.serial.value,
-            "profile": intent.profile,
-            "kind": intent.kind,
-            "edition": intent.edition,
-            "suite": intent.suite,
-            "tbs": intent.tbs,
-            "owner": intent.owner,
-            "requested_by": intent.requested_by,
-            "state": intent.state,
-            "created_at": intent.created_at,
-            "contract_id": intent.contract_id,
-        }
-        if not self._session.put(_ADD, row):
-            raise Conflict(
-                "serial_taken",
-                f"{intent.issuer_id} has used the serial {intent.serial.value} already.",
-            )
+        self.add_many([intent])
+
+    def add_many(self, added: Sequence[Intent]) -> None:
+        """Store open intents, all or none. Raises Conflict (`serial_taken`)."""
+        try:
+            self._session.load(intents, [_row(intent) for intent in added])
+        except Conflict as error:
+            raise self._session.spoil(
+                Conflict(
+                    "serial_taken",
+                    f"{added[0].issuer_id} has used the serial {added[0].serial.value} already."
+                    if len(added) == 1
+                    else "One of the serials was used already.",
+                )
+            ) from error
 
     def get(self, intent_id: str) -> Intent | None:
         """Return the intent, or None."""
         row = self._session.first(_GET, {"intent_id": intent_id})
         return _intent(row) if row else None
 
+    def several(self, intent_ids: list[str]) -> dict[str, Intent]:
+        """Return those of the intents that are there, with one query."""
+        rows = self._session.rows(_SEVERAL, {"intent_ids": intent_ids})
+        return {row.intent_id: _intent(row) for row in rows}
+
     def move(self, intent_id: str, before: IntentState, after: IntentState) -> bool:
         """Change the state only if it is `before`; tell whether it was."""
         row = {"the_intent": intent_id, "before": before, "after": after}
         return self._session.change(_MOVE, row) > 0
+
+    def move_many(self, intent_ids: list[str], before: IntentState, after: IntentState) -> int:
+        """Change the state of those that are `before`; return how many were."""
+        rows = {"the_intents": intent_ids, "before": before, "after": after}
+        return self._session.change(_MOVE_MANY, rows)
 
     def unfinished(self) -> list[Intent]:
         """Return intents that are open or signing, oldest first."""
@@ -97,3 +113,21 @@ def _intent(row: Row[Any]) -> Intent:
         created_at=row.created_at,
         contract_id=row.contract_id,
     )
+
+
+def _row(intent: Intent) -> Parameters:
+    return {
+        "intent_id": intent.intent_id,
+        "issuer_id": intent.issuer_id,
+        "serial": intent.serial.value,
+        "profile": intent.profile,
+        "kind": intent.kind,
+        "edition": intent.edition,
+        "suite": intent.suite,
+        "tbs": intent.tbs,
+        "owner": intent.owner,
+        "requested_by": intent.requested_by,
+        "state": intent.state,
+        "created_at": intent.created_at,
+        "contract_id": intent.contract_id,
+    }

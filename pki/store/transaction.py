@@ -110,3 +110,7 @@ class Unit:
     def put_setting(self, name: str, value: str) -> None:
         """Store a fact about the installation in place of the one before."""
         self._session.put(_PUT_SETTING, {"name": name, "value": value})
+
+    def commit_lazily(self) -> None:
+        """Let the commit of this write return before the disk has it, on PostgreSQL."""
+        self._session.commit_lazily()

@@ -59,7 +59,7 @@ from rich.table import Table
 
 from pki import clients
 from pki.ids import Emaid
-from pki.issue.phases import chain_of
+from pki.issue import chain_of
 from pki.model import (
     Accepted,
     Account,

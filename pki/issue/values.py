@@ -1,0 +1,90 @@
+"""What is to be issued, everything decided but serial and signature."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import x448
+
+from pki.errors import BadInput, PolicyViolation
+from pki.model import Issuer
+from pki.pkix import build
+from pki.pkix.certificate import Certificate
+from pki.pkix.profiles import Profile
+from pki.pkix.suites import PublicKey, Suite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """
+    One certificate to be issued, everything decided but serial and signature.
+
+    Attributes:
+        issuer_certificate: None for a root, which signs itself.
+        new_issuer: the CA that comes to life with this certificate, or None.
+        prepared: that CA signs status only, until `pki.rotate` switches to it.
+        alternate_key: X448 key beside an Ed448 one, where the profile has it.
+        spki: the key as DER SubjectPublicKeyInfo, where somebody wrote it already.
+    """
+
+    profile: Profile
+    issuer: Issuer
+    issuer_certificate: Certificate | None
+    public_key: PublicKey
+    suite: Suite
+    subject: x509.Name
+    common_name: str
+    owner: str
+    not_before: dt.datetime
+    not_after: dt.datetime
+    new_issuer: Issuer | None = None
+    alternate_key: x448.X448PublicKey | None = None
+    prepared: bool = False
+    spki: bytes | None = None
+
+    def key_octets(self) -> bytes:
+        """Return the key as DER SubjectPublicKeyInfo."""
+        return self.spki or build.spki(self.public_key)
+
+
+def spki_hash(public_key: PublicKey) -> bytes:
+    """Return SHA-256 over the DER SubjectPublicKeyInfo."""
+    return hashlib.sha256(build.spki(public_key)).digest()
+
+
+def validity_end(
+    profile: Profile,
+    issuer: Certificate | None,
+    not_before: dt.datetime,
+    wanted: dt.datetime | None,
+    *,
+    cut: bool = False,
+) -> dt.datetime:
+    """
+    Return the end of validity: what is wanted, else the profile's length cut to the issuer's end
+        (I5).
+
+    Raises:
+        BadInput: `not_after_past`.
+        PolicyViolation: `outlives_issuer`, `validity_too_long`.
+    """
+    longest = not_before + dt.timedelta(days=profile.validity_days) - dt.timedelta(seconds=1)
+    end = issuer.not_after if issuer else longest
+    if end <= not_before:
+        raise PolicyViolation("issuer_expired", "The issuer's own certificate has expired.")
+    if wanted is None:
+        return min(longest, end)
+    if wanted <= not_before:
+        raise BadInput("not_after_past", "The end of validity lies in the past.")
+    if cut:
+        return min(wanted, longest, end)
+    if wanted > end:
+        raise PolicyViolation("outlives_issuer", f"The issuer itself ends at {end:%Y-%m-%d}.")
+    if wanted > longest:
+        raise PolicyViolation(
+            "validity_too_long", f"The profile allows {profile.validity_days} days at most."
+        )
+    return wanted

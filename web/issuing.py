@@ -1,0 +1,66 @@
+"""
+`POST /v1/certificates` as a plain function of `HotRequest`, one by one or many at once.
+
+Many at once cost as many queries and commits as one. What cannot be issued is told by the Flask
+view, which gets the error as it is: nothing is tried a second time, as it may have been done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from pki import render
+from pki.errors import PkiError
+from pki.issue import Issued, Wanted, issue_many
+from pki.ports import Deployment
+from web.answers import JSON
+from web.callers import Callers
+from web.hot import HotRequest, HotResponse
+from web.issue_request import issue_request
+from web.logs import ERRORS
+from web.metrics import Metrics
+from web.parsing import MAX_BODY, json_of
+
+PATH: Final = "/v1/certificates"
+FAILURE: Final = "pnc.failure"
+"""Where the environ of a request holds the error that the Flask view is to tell."""
+
+Answer = HotResponse | PkiError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Issuing:
+    """The handler, over one installation."""
+
+    deployment: Deployment
+    callers: Callers
+    metrics: Metrics
+
+    def many(self, requests: Sequence[HotRequest]) -> list[Answer]:
+        """Answer requests at once; the error of one, or None where nothing was begun."""
+        wanted = [self._try(request) for request in requests]
+        outcomes = iter(issue_many(self.deployment, [each for each in wanted if each is not None]))
+        return [None if each is None else self.answer(next(outcomes)) for each in wanted]
+
+    def _try(self, request: HotRequest) -> Wanted | None:
+        try:
+            principal = self.callers.find(request.headers)
+            body = json_of(request.headers, request.body, MAX_BODY)
+            return principal, issue_request(body, demo=self.deployment.demo)
+        except Exception as error:  # noqa: BLE001 - Flask asks again, tells and logs what it was
+            ERRORS.debug("issuing", exc_info=error)
+            return None
+
+    def answer(self, outcome: Issued | PkiError) -> HotResponse | PkiError:
+        """Return the answer to one request."""
+        if isinstance(outcome, PkiError):
+            return outcome
+        self.metrics.issued(outcome.record.kind.value)
+        body = render.issued_json(outcome, with_key=self.deployment.demo)
+        location = f"{PATH}/{outcome.record.fingerprint}"
+        headers = {"Content-Type": JSON, "Location": location}
+        return HotResponse(status=201, headers=headers, body=orjson.dumps(body))

@@ -11,17 +11,18 @@ path          a JSON file of chains, or a folder of such files
 crl, ocsp     a JSON file of CRLs or OCSP answers, or a folder of such files
 exi           a folder of EXI vectors, at any depth
 
-Prints the ids that failed, and for chains those that differ without being scored; closes with
-`N passed, N failed, N skipped`; exits 1 if any failed.
+Prints the ids that failed, and for chains those that differ without being scored; closes with the
+counts of each class and `N passed, N failed, N skipped`. Exits 1 if any failed, 2 if a file is not
+of its format (chains, CRLs and OCSP answers are held to it before any is judged).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -45,7 +46,7 @@ from pki.pkix.profiles import Kind
 from pki.settings import load as load_settings
 from pki.trust import anchor_certificate
 from pki.validate import without_store
-from scripts import judges_exi, judges_path
+from scripts import judges_exi, judges_path, vectors
 from scripts.judging import TIME_LIMIT, Outcome, Result
 from web.est import csr_of
 from web.status import request_in_path
@@ -62,18 +63,34 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not options.path.exists():
         parser.error(f"{options.path} does not exist")
-    counts: dict[Result, int] = {"passed": 0, "failed": 0, "skipped": 0}
-    for outcome in KINDS[options.kind](options.path):
-        counts[outcome.result] += 1
+    try:
+        counts = _judge(options.kind, options.path)
+    except vectors.BadVectors as error:
+        parser.error(str(error))
+    if not counts:
+        print(f"{options.path} holds no case of kind {options.kind}", file=sys.stderr)
+        return 1
+    return 1 if any(group["failed"] for group in counts.values()) else 0
+
+
+def _judge(kind: str, path: Path) -> dict[str, Counter[Result]]:
+    """Print what is to be said of each case, then the counts; return these by class."""
+    counts: dict[str, Counter[Result]] = {}
+    for outcome in KINDS[kind](path):
+        counts.setdefault(outcome.group, Counter())[outcome.result] += 1
         if outcome.result == "failed":
             print(f"FAILED {outcome.case}: {outcome.seen}")
         elif outcome.report:
             print(outcome.report)
-    print(", ".join(f"{count} {result}" for result, count in counts.items()))
-    if not sum(counts.values()):
-        print(f"{options.path} holds no case of kind {options.kind}", file=sys.stderr)
-        return 1
-    return 1 if counts["failed"] else 0
+    for group in sorted(filter(None, counts)):
+        print(f"{group}: {_told(counts[group])}")
+    print(_told(sum(counts.values(), Counter())))
+    return counts
+
+
+def _told(counts: Counter[Result]) -> str:
+    results: tuple[Result, ...] = ("passed", "failed", "skipped")
+    return ", ".join(f"{counts[result]} {result}" for result in results)
 
 
 class _Plain(argparse.RawDescriptionHelpFormatter):
@@ -91,7 +108,7 @@ def _expect(case: str, wanted: object, seen: object) -> Outcome:
 def contract_ids(path: Path) -> Iterator[Outcome]:
     """Judge identifiers, comparisons and conversions."""
     file = path / "contract_ids.json" if path.is_dir() else path
-    document = json.loads(file.read_text("utf-8"))
+    document = vectors.read_json(file)
     for entry in document.get("contract_ids", []):
         yield _contract_id(entry)
     for entry in document.get("same_contract", []):
@@ -147,7 +164,7 @@ Judge = Callable[[bytes, str], tuple[bool, str]]
 
 def malformed(folder: Path) -> Iterator[Outcome]:
     """Judge certificates and PEM as contract certificates, CSRs by issuance, anchors by reading."""
-    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    manifest = vectors.read_json(folder / "manifest.json")
     anchor = load((folder / "trust-anchor" / "ca.der").read_bytes())
     with _issuance() as judge_csr:
         judges: dict[str, Judge] = {

@@ -22,7 +22,8 @@ from pki.pkix.path import Path as Valid
 from pki.pkix.path import PolicyInputs
 from pki.pkix.path.signatures import Strength
 from pki.validate import without_store
-from scripts.judging import Json, Outcome, Verdict, documents, octets, timed
+from scripts import vectors
+from scripts.judging import Json, Outcome, Verdict, octets, timed
 
 SCORED: Final = frozenset(("core", "anchor"))
 OPTIONAL: Final = frozenset(("policy", "crl-ext", "dsa"))
@@ -37,23 +38,23 @@ _Read = TypeVar("_Read")
 
 def path(source: Path) -> Iterator[Outcome]:
     """Judge chains under the generic profile, and where asked as contract chains."""
-    for folder, case in documents(source, "anchors"):
+    for folder, case in vectors.cases(source, vectors.PATH):
         yield scored(case, timed(lambda: judge_path(folder, case)))  # noqa: B023 - called at once
         if "v2g_expected" in case:
             seen = timed(lambda: judge_contract(folder, case))  # noqa: B023 - called at once
-            yield _exact(f"{case['id']}#v2g", case["v2g_expected"], seen)
+            yield _exact(f"{case['id']}#v2g", case["v2g_expected"], seen, "contract")
 
 
 def crl(source: Path) -> Iterator[Outcome]:
     """Judge CRLs: good, revoked, unknown or reject."""
-    for folder, case in documents(source, "crl"):
+    for folder, case in vectors.cases(source, vectors.CRL):
         seen = timed(lambda: judge_crl(folder, case))  # noqa: B023 - called at once
         yield _exact(case["id"], case["expected"], seen)
 
 
 def ocsp(source: Path) -> Iterator[Outcome]:
     """Judge OCSP answers: good, revoked or unknown."""
-    for folder, case in documents(source, "response"):
+    for folder, case in vectors.cases(source, vectors.OCSP):
         seen = timed(lambda: judge_ocsp(folder, case))  # noqa: B023 - called at once
         yield _exact(case["id"], case["expected"], seen)
 
@@ -62,20 +63,20 @@ def scored(case: Json, seen: Verdict) -> Outcome:
     """Score one chain by its class; a difference that does not fail is reported."""
     name, wanted, group = case["id"], case["expected"], case["class"]
     if seen.answer == wanted and group != "profile":
-        return Outcome(name, "passed")
+        return Outcome(name, "passed", group=group)
     told = f"wanted {wanted}, got {seen.answer} ({seen.detail})"
     wrong_accept = seen.answer == "accept" and wanted == "reject"
     if group in SCORED or seen.answer == "broken" or (group in OPTIONAL and wrong_accept):
-        return Outcome(name, "failed", told)
+        return Outcome(name, "failed", told, group=group)
     if seen.answer == wanted:
-        return Outcome(name, "skipped")
+        return Outcome(name, "skipped", group=group)
     kind = "UNSUPPORTED" if group in OPTIONAL else "NOT SCORED"
-    return Outcome(name, "skipped", report=f"{kind} {name}: {told}")
+    return Outcome(name, "skipped", report=f"{kind} {name}: {told}", group=group)
 
 
-def _exact(name: str, wanted: str, seen: Verdict) -> Outcome:
+def _exact(name: str, wanted: str, seen: Verdict, group: str = "") -> Outcome:
     told = f"wanted {wanted}, got {seen.answer} ({seen.detail})"
-    return Outcome(name, "passed" if seen.answer == wanted else "failed", told)
+    return Outcome(name, "passed" if seen.answer == wanted else "failed", told, group=group)
 
 
 # --- one case each ---------------------------------------------------------------------------

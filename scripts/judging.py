@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -24,12 +23,14 @@ class Outcome:
     Attributes:
         seen: what was seen; told where the case failed.
         report: a line to print although nothing failed, or empty.
+        group: the class that decides how it is scored, or empty.
     """
 
     case: str
     result: Result
     seen: str = ""
     report: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +53,6 @@ def timed(judge: Callable[[], Verdict]) -> Verdict:
     if not verdict.detail.isprintable():
         return Verdict("broken", "the answer holds control characters")
     return verdict
-
-
-def documents(path: Path, key: str) -> Iterator[tuple[Path, Json]]:
-    """Yield each case of a file, or of a folder's files, that has `key`, with its folder."""
-    for file in sorted(path.glob("*.json")) if path.is_dir() else [path]:
-        document = json.loads(file.read_text("utf-8"))
-        cases = document.get("cases", []) if isinstance(document, dict) else []
-        yield from ((file.parent, case) for case in cases if key in case)
 
 
 def octets(folder: Path, item: Json) -> bytes:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from scripts.judging import Json, documents
+from scripts.judging import Json
+from scripts.vectors import Format, cases
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 VECTORS = Path(os.environ.get("PNC_VECTORS") or ROOT / "../shared/vectors").resolve() / "path"
@@ -21,10 +22,10 @@ DIFFERENCES: dict[str, Json] = {
 }
 
 
-def suite(name: str, key: str) -> list[Any]:
+def suite(name: str, wanted: Format) -> list[Any]:
     """Return (folder, case) for every case of one file."""
     file = VECTORS / f"{name}.json"
     if not file.is_file():
         reason = f"PNC_VECTORS: there is no {file.name} in {VECTORS}"
         return [pytest.param(None, None, id=name, marks=pytest.mark.skip(reason=reason))]
-    return [pytest.param(folder, case, id=case["id"]) for folder, case in documents(file, key)]
+    return [pytest.param(folder, case, id=case["id"]) for folder, case in cases(file, wanted)]

@@ -16,13 +16,12 @@ import pytest
 from pki.clock import parse_time
 from scripts import judges_path
 from scripts.judging import Json, octets, timed
+from scripts.vectors import PATH
 from tests.conformance.cases import suite
 from tests.conformance.second_engines import ENGINES, Question
 
 CASES = [
-    case
-    for name in ("pkits", "limbo", "bettertls", "bssl_chain")
-    for case in suite(name, "anchors")
+    case for name in ("pkits", "limbo", "bettertls", "bssl_chain") for case in suite(name, PATH)
 ]
 TABLE: list[Json] = tomllib.loads(
     (Path(__file__).parent / "second_engine.toml").read_text("utf-8")

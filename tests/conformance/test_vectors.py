@@ -11,11 +11,10 @@ import pytest
 
 from scripts import judges_path
 from scripts.judging import Json, timed
+from scripts.vectors import CRL, OCSP, PATH
 from tests.conformance.cases import DIFFERENCES, ROOT, VECTORS, suite
 
-CHAINS = [
-    c for name in ("pkits", "limbo", "bettertls", "bssl_chain") for c in suite(name, "anchors")
-]
+CHAINS = [c for name in ("pkits", "limbo", "bettertls", "bssl_chain") for c in suite(name, PATH)]
 CONTRACTS = [c for c in CHAINS if c.values[1] is None or "v2g_expected" in c.values[1]]
 
 
@@ -35,13 +34,13 @@ def test_the_contract_decision_is_stricter_where_the_suite_says_so(
     assert seen.answer == case["v2g_expected"], seen.detail
 
 
-@pytest.mark.parametrize(("folder", "case"), suite("bssl_crl", "crl"))
+@pytest.mark.parametrize(("folder", "case"), suite("bssl_crl", CRL))
 def test_a_crl_says_what_the_suite_says(folder: Path, case: Json) -> None:
     seen = timed(lambda: judges_path.judge_crl(folder, case))
     assert seen.answer == case["expected"], seen.detail
 
 
-@pytest.mark.parametrize(("folder", "case"), suite("bssl_ocsp", "response"))
+@pytest.mark.parametrize(("folder", "case"), suite("bssl_ocsp", OCSP))
 def test_an_ocsp_answer_is_worth_what_the_suite_says(folder: Path, case: Json) -> None:
     seen = timed(lambda: judges_path.judge_ocsp(folder, case))
     assert seen.answer == case["expected"], seen.detail

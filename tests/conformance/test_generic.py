@@ -192,6 +192,45 @@ def test_names_are_compared_without_case_and_white_space() -> None:
     assert isinstance(_ask(leaf("Leaf", root), (), alias), Path)
 
 
+EVIL = "evil.example.com"
+DOTTED: list[tuple[x509.GeneralName, x509.GeneralName]] = [
+    (x509.DNSName(f"{EVIL}."), x509.DNSName("example.com")),
+    (x509.DNSName(EVIL), x509.DNSName("example.com.")),
+    (x509.RFC822Name(f"a@{EVIL}."), x509.RFC822Name(EVIL)),
+    (x509.RFC822Name(f"a@{EVIL}"), x509.RFC822Name(f"{EVIL}.")),
+    (
+        x509.UniformResourceIdentifier(f"https://{EVIL}.:8443/x"),
+        x509.UniformResourceIdentifier(EVIL),
+    ),
+    (
+        x509.UniformResourceIdentifier(f"https://{EVIL}/x"),
+        x509.UniformResourceIdentifier(f"{EVIL}."),
+    ),
+    (x509.UniformResourceIdentifier("https://[evil/x"), x509.UniformResourceIdentifier(EVIL)),
+]
+
+
+@pytest.mark.parametrize("place", ["root", "middle"])
+@pytest.mark.parametrize(("named", "excluded"), DOTTED, ids=str)
+def test_a_final_dot_leads_no_name_past_a_constraint(
+    named: x509.GeneralName, excluded: x509.GeneralName, place: str
+) -> None:
+    """OpenSSL compares the letters, and takes the same host for another."""
+    limits: dict[str, Any] = {
+        place: {"extra": ((x509.NameConstraints(None, [excluded]), True),)},
+        "end": {"extra": ((x509.SubjectAlternativeName([named]), False),)},
+    }
+    assert _fault(_ask(*_chain(**limits))) is PathFault.PROFILE
+
+
+def test_a_final_dot_matters_only_where_names_are_constrained() -> None:
+    dotted = {"extra": ((x509.SubjectAlternativeName([x509.DNSName(f"{EVIL}.")]), False),)}
+    assert isinstance(_ask(*_chain(end=dotted)), Path)
+    other = {"extra": ((x509.NameConstraints(None, [x509.DNSName("example.org")]), True),)}
+    plain = {"extra": ((x509.SubjectAlternativeName([x509.DNSName(EVIL)]), False),)}
+    assert isinstance(_ask(*_chain(middle=other, end=plain)), Path)
+
+
 # --- revocation ------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pki import access, audit, clients, foreign, gate, hierarchy, rotate, trust
+from pki import access, audit, clients, emergency, foreign, gate, hierarchy, rotate, trust
 from pki.clock import format_time
 from pki.errors import Conflict, NotAllowed, NotFound, PkiError
 from pki.hierarchy import IssuerPlan
@@ -293,6 +293,7 @@ _ACTS: Final[Mapping[str, Callable[[Deployment, Principal, Arguments], object]]]
     "root.lists": _list_root,
     "root.cross.add": _add_cross,
     "root.cross.remove": _remove_cross,
+    "emergency.replace": lambda d, p, given: emergency.replace_cas(d, p, given["fingerprint"]),
 }
 """Every verb that calls `gate.enter`, from its arguments; a test holds both lists together."""
 

@@ -108,7 +108,7 @@ def _let_others_agree(
     with deployment.store.read() as tx:
         target = lookup.target(tx, reference)
         lost = _siblings(tx, target) if reason in _KEY_LOST else []
-        fall = any(_issuers_below(tx, one) for one in (target, *lost))
+        fall = any(issuers_below(tx, one) for one in (target, *lost))
         access.require_owner(principal, access.Action.REVOKE, target.kind, target.owner)
     if fall:
         wanted = {
@@ -161,7 +161,7 @@ def _revoke(  # noqa: PLR0913 - one call for both modes, so that the preview can
     _refuse_second(tx.certificates.revocation(target.issuer_id, target.serial), revocation)
     lost = reason in _KEY_LOST and isinstance(target, CertificateRecord)
     siblings = _siblings(tx, target) if lost else []
-    below = [i for t in (target, *siblings) for i in _issuers_below(tx, t)]
+    below = [i for t in (target, *siblings) for i in issuers_below(tx, t)]
     if not dry_run:
         for one in (target, *siblings):
             _apply(tx, one, revocation, below)
@@ -201,7 +201,7 @@ def _refuse_second(earlier: Revocation | None, wanted: Revocation) -> None:
     )
 
 
-def _issuers_below(tx: Transaction, target: CertificateRecord | Intent) -> list[Issuer]:
+def issuers_below(tx: Transaction, target: CertificateRecord | Intent) -> list[Issuer]:
     """Return the CA that the certificate belongs to and every CA under it."""
     if not isinstance(target, CertificateRecord):
         return []

@@ -4,10 +4,11 @@ Revoke a compromised key in an emergency: see first what falls with it, then act
 
 usage: revoke_key.py [--home HOME] [--reason REASON] [--yes] [--json] SERIAL|FINGERPRINT
 
-Shows every certificate of the same key and, for a CA, what was issued below it. Without --yes
-nothing is changed. With it the certificate and its siblings are revoked, the key goes on the block
-list, and a CA stops issuing; the next decision and the next OCSP answer refuse them. It does what
-`pnc revoke` does, with keyCompromise as the default reason.
+Shows every certificate of the same key and, for a CA, contracts, cars, chargers and eMSPs below it.
+Without --yes nothing is changed. With it the certificate and its siblings are revoked, the key goes
+on the block list, and a CA stops issuing; the next decision and the next OCSP answer refuse them.
+Then what fell is replaced: repeat the command to go on after an interruption. It does what
+`pnc emergency revoke` does; `pnc emergency distrust` is for a root of somebody else's.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pki.cli import main as pnc
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Translate the arguments into a call of `pnc revoke`."""
+    """Translate the arguments into a call of `pnc emergency revoke`."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -33,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     words = ["--home", options.home] if options.home else []
-    words += ["revoke", options.reference, "--reason", options.reason]
+    words += ["emergency", "revoke", options.reference, "--reason", options.reason]
     words += [flag for flag in ("--yes", "--json") if getattr(options, flag[2:])]
     pnc(words, prog_name="pnc")
 

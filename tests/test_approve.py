@@ -12,7 +12,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from pki import access, approve, audit, clients, foreign, gate, hierarchy, lookup, rotate, trust
+from pki import (
+    access,
+    approve,
+    audit,
+    clients,
+    emergency,
+    foreign,
+    gate,
+    hierarchy,
+    lookup,
+    rotate,
+    trust,
+)
 from pki.clock import FixedClock
 from pki.errors import ApprovalNeeded, NotAllowed, PkiError
 from pki.ids import Fingerprint
@@ -361,6 +373,11 @@ def _abandon(world: World) -> Callable[[], object]:
     return lambda: rotate.retire(world.under, ALICE, "mo2-2.g1", abandon=True)
 
 
+def _replace_fallen(world: World) -> Callable[[], object]:
+    revoke(world.free, ADMIN, world.ca, Reason.CA_COMPROMISE)
+    return lambda: emergency.strike(world.under, ALICE, world.ca, Reason.CA_COMPROMISE)
+
+
 def _add_source(world: World) -> Callable[[], object]:
     url = "http://crl.example/ca.crl"
     return lambda: foreign.add_source(
@@ -425,6 +442,7 @@ _CONSEQUENCES: dict[str, Callable[[World], Callable[[], object]]] = {
     ),
     "root.cross.add": _add_cross,
     "root.cross.remove": _remove_cross,
+    "emergency.replace": _replace_fallen,
 }
 
 

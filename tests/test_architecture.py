@@ -26,7 +26,7 @@ VERBS: dict[str, set[str]] = {
     "gate": {"audit"},
     "clients": {"access", "audit", "gate"},
     "approve": {
-        *("access", "audit", "clients", "foreign", "gate", "hierarchy", "provision"),
+        *("access", "audit", "clients", "emergency", "foreign", "gate", "hierarchy", "provision"),
         *("revoke", "rotate", "trust"),
     },
     "render_admin": {"approve"},
@@ -63,6 +63,10 @@ VERBS: dict[str, set[str]] = {
         "validate",
     },
     "render_partners": {"partners"},
+    "emergency": {
+        *("access", "audit", "gate", "issue", "lookup", "provision", "revoke", "rotate"),
+        "trust",
+    },
     "backup": {"access", "audit", "gate", "sign", "status"},
     "rotate": {
         *("access", "audit", "events", "gate", "hierarchy", "issue", "provision", "status"),

@@ -14,6 +14,7 @@ from pki.cli import (
     certificates,
     contracts,
     decisions,
+    emergency,
     installation,
     jobs,
     partners,
@@ -75,6 +76,7 @@ for _module in (
     webhooks,
     approvals,
     backup,
+    emergency,
 ):
     for _command in _module.COMMANDS:
         main.add_command(_command)

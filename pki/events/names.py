@@ -8,7 +8,13 @@ from pki.errors import BadInput
 from pki.ids import quote
 from pki.model import Client, Event, Naming, Role
 
+OWN: Final = tuple(
+    f"{role}.{what}" for role in ("mo", "oem", "cpo") for what in ("ca.revoked", "cert.replaced")
+)
+"""Not of the documents: a CA fell, and a certificate was issued anew in place of one below it."""
+
 KNOWN: Final = (
+    *OWN,
     "root.cert.added",
     "root.cert.expired",
     "root.cert.revoked",
@@ -28,7 +34,7 @@ KNOWN: Final = (
 _OLD: Final = {"mo.prov.cert.updated.factory.reset": "mo.prov.cert.factory.reset"}
 """Deprecated, and still OPNC's only name for it."""
 
-_ROLES: Final = {"mo.": Role.EMSP, "oem.": Role.OEM}
+_ROLES: Final = {"mo.": Role.EMSP, "oem.": Role.OEM, "cpo.": Role.CPO}
 
 
 def canonical(name: str) -> str:

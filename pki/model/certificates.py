@@ -127,9 +127,10 @@ class CertificateRecord:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Living:
     """
-    Certificates of one issuer, kind and owner that have not ended, revoked ones included.
+    Certificates of one issuer, kind and owner that have not ended.
 
     Attributes:
+        names: of how many cars, chargers or contracts they are; 0 where nobody counted.
         last: when the last of them ends.
     """
 
@@ -137,6 +138,7 @@ class Living:
     owner: str
     count: int
     last: dt.datetime
+    names: int = 0
 
 
 class Reason(StrEnum):

@@ -36,6 +36,7 @@ from pki.ports.aggregates import (
 from pki.ports.approvals import Proposals
 from pki.ports.partners import PageMarks, PartnerObjects, Partners, Vault
 from pki.ports.provisioning import Outbox, Pools
+from pki.ports.radius import Radius
 from pki.ports.roaming import AskEmsp, Credentials, RoamingLists, RoamingStore, Sessions
 from pki.ports.snapshots import Description, Frozen, Snapshots
 from pki.ports.spoken import (
@@ -90,6 +91,8 @@ class Transaction(Protocol):
 
     @property
     def page_marks(self) -> PageMarks: ...
+    @property
+    def radius(self) -> Radius: ...
     @property
     def roaming(self) -> RoamingStore: ...
 
@@ -224,6 +227,7 @@ __all__ = [
     "Partners",
     "Pools",
     "Proposals",
+    "Radius",
     "RoamingLists",
     "RoamingStore",
     "Sessions",

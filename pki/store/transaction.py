@@ -22,6 +22,7 @@ from pki.store.partner_objects import PartnerObjectRows
 from pki.store.partners import PartnerRows
 from pki.store.pools import PoolRows
 from pki.store.proposals import ProposalRows
+from pki.store.radius import RadiusRows
 from pki.store.roaming import RoamingRows
 from pki.store.roaming_lists import RoamingListRows
 from pki.store.schema import settings
@@ -66,6 +67,7 @@ class Unit:
         "partners",
         "pools",
         "proposals",
+        "radius",
         "roaming",
         "sessions",
         "stations",
@@ -94,6 +96,7 @@ class Unit:
         self.partners = PartnerRows(session)
         self.partner_objects = PartnerObjectRows(session)
         self.page_marks = PageMarkRows(session)
+        self.radius = RadiusRows(session)
         self.roaming = RoamingRows(session, self.status)
         self.lists = RoamingListRows(session)
         self.credentials = CredentialRows(session)

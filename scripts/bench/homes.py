@@ -36,6 +36,7 @@ ACTOR: Final = Principal(name="bench", role=Role.ADMIN)
 PROVIDER: Final = "DEMOA"
 BRANCH: Final = ("mo-2", "mo1-2", "mo2-2")
 LOWEST: Final = BRANCH[-1]
+CHARGERS: Final = ("v2g-2", "cpo1-2", "cpo2-2")
 _NONCE: Final = bytes.fromhex("06092b0601050507300102")
 _OCTETS: Final = 0x04
 _TAG_2: Final = 0xA2
@@ -51,15 +52,15 @@ def opened(home: Path) -> Iterator[Services]:
         services.close()
 
 
-def make(home: Path, database_url: str | None = None) -> None:
-    """Make a home with the -2 MO branch and one eMSP; nothing is done where there is one."""
+def make(home: Path, database_url: str | None = None, branches: tuple[str, ...] = BRANCH) -> None:
+    """Make a home with some CAs and one eMSP; nothing is done where there is one."""
     home.mkdir(parents=True, exist_ok=True)
     if database_url:
         (home / "pnc.toml").write_text(f'database_url = "{database_url}"\n', "utf-8")
     with opened(home) as services:
         services.database.migrate()
         text = (files("certs") / "hierarchies" / "demo.toml").read_text("utf-8")
-        plans = [plan for plan in hierarchy.read(text) if plan.name in BRANCH]
+        plans = [plan for plan in hierarchy.read(text) if plan.name in branches]
         made = hierarchy.create(services.deployment, ACTOR, plans)
         if not all(one.existed for one in made):
             parties.add_emsp(services.deployment, ACTOR, PROVIDER, "Bench Mobility")

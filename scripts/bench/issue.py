@@ -1,0 +1,296 @@
+#!/usr/bin/env python3
+"""
+What a certificate costs from a CSR, ours and others', in one run.
+
+usage: issue.py [--count N] [--rounds R] [--django VENV] [--sqlite] [--bulk N] [--check]
+
+Ours: `POST /v1/certificates` of one worker of our gunicorn, 16 callers and one: proof of
+possession, lints, intent, audit and durable commit, in a PostgreSQL of its own, or with --sqlite in
+a file. The others: `cfssl serve`'s sign API, which lints and stores nothing; django-ca's
+`create_cert` in process, in the same PostgreSQL (as in django_peer.py); `openssl ca` over many CSRs
+in one process and `openssl x509` in one each. CPU is user and system time for each certificate, the
+database's included; medians over the rounds, the programs in alternation. --bulk issues a job of N
+CSRs with two processes. --check exits 1 where a bar is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from rich.console import Console
+from rich.table import Table
+
+from pki import clients, parties
+from pki.model import Role
+from scripts.bench import django_peer, homes
+from scripts.bench import load as loading
+from scripts.bench.processes import Server, free_port, serving, tree_cpu
+
+OURS, ALONE = "ours, 16 callers", "ours, one caller"
+CFSSL, DJANGO = "cfssl serve, sign API", "django-ca create_cert, in process"
+OPENSSL, EACH = "openssl ca, one process", "openssl x509, a process each"
+BARS: Final = {CFSSL: (1.5, 0.75), DJANGO: (0.5, 0.25)}
+"""Of each peer: what ours may cost, and what we reach for."""
+
+_CA: Final = """\
+[ca]
+default_ca = x
+[x]
+dir = {folder}
+database = {folder}/index.txt
+new_certs_dir = {folder}/new
+certificate = {folder}/ca.pem
+private_key = {folder}/ca.key
+rand_serial = yes
+unique_subject = no
+default_md = sha256
+default_days = 365
+policy = p
+x509_extensions = e
+[p]
+commonName = supplied
+[e]
+basicConstraints = critical,CA:FALSE
+keyUsage = critical,digitalSignature
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+"""
+
+
+def main() -> int:
+    """Run what the arguments say."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--django", type=Path)
+    parser.add_argument("--sqlite", action="store_true")
+    parser.add_argument("--check", action="store_true")
+    given = parser.parse_args()
+    found: dict[str, list[float]] = {}
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pnc-bench-")))
+        database = stack.enter_context(_database(folder, sqlite=given.sqlite))
+        works = list(_works(stack, folder, database, given.count, given.django))
+        for number in range(given.rounds):
+            for name, work in works:
+                found.setdefault(name, []).append(work(number))
+    medians = {name: statistics.median(each) for name, each in found.items()}
+    _show(medians)
+    return 1 if _misses(medians) and given.check else 0
+
+
+Work = Callable[[int], float]
+"""Issues many certificates in one round; returns CPU microseconds for each."""
+
+
+class Database:
+    """A PostgreSQL of the benchmark's own, or none."""
+
+    def __init__(self, url: str, pid: int | None) -> None:
+        self.url = url
+        self._pid = pid
+
+    def cpu(self) -> float:
+        """Return the seconds that its processes have taken."""
+        return tree_cpu(self._pid) if self._pid else 0.0
+
+
+@contextmanager
+def _database(folder: Path, *, sqlite: bool) -> Iterator[Database]:
+    if sqlite:
+        yield Database("", None)
+        return
+    directory = folder / "pg"
+    directory.mkdir()
+    with homes.postgres(directory) as url:
+        pid = int((directory / "postmaster.pid").read_text("ascii").split()[0])
+        yield Database(url, pid)
+
+
+def _works(
+    stack: ExitStack, folder: Path, database: Database, count: int, django: Path | None
+) -> Iterator[tuple[str, Work]]:
+    server, token = _ours(stack, folder, database)
+    yield OURS, lambda at: _by_wrk(server, database, _asked(token, count, at), count)
+    yield ALONE, lambda at: _one_by_one(server, database, _asked(token, count // 5, 100 + at))
+    _ca(folder)
+    cfssl = stack.enter_context(_cfssl(folder))
+    yield CFSSL, lambda at: _by_wrk(cfssl, Database("", None), _asked_cfssl(count, at), count)
+    if django is not None:
+        home = django_peer.prepared(django, folder, database.url)
+        yield DJANGO, lambda _: django_peer.create(django, home, database.url, count, database.cpu)
+    yield OPENSSL, lambda at: _openssl_ca(folder, count, at)
+    yield EACH, lambda at: _openssl_each(folder, max(20, count // 50), at)
+
+
+# --- ours ----------------------------------------------------------------------------------------
+
+
+def _ours(stack: ExitStack, folder: Path, database: Database) -> tuple[Server, str]:
+    home = folder / "home"
+    homes.make(home, database.url or None, branches=homes.CHARGERS)
+    with homes.opened(home) as services:
+        parties.add_party(services.deployment, homes.ACTOR, Role.CPO, "DECPA", "Bench CPO")
+        _, token = clients.add(services.deployment, homes.ACTOR, Role.CPO, ("DECPA",))
+    return stack.enter_context(homes.served(home)).server, token
+
+
+def _asked(token: str, count: int, number: int) -> list[bytes]:
+    return [_post(_v1(pem), f"Authorization: Bearer {token}\r\n") for pem in _csrs(count, number)]
+
+
+def _v1(pem: str) -> tuple[str, bytes]:
+    return "/v1/certificates", json.dumps({"profile": "secc", "csr": pem}).encode()
+
+
+def _post(asked: tuple[str, bytes], header: str = "") -> bytes:
+    path, body = asked
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{header}"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def _csrs(count: int, number: int) -> list[str]:
+    """Return CSRs that no other round has."""
+    return [
+        _csr(f"DECPAS{number:04d}{at:08d}").public_bytes(Encoding.PEM).decode()
+        for at in range(count)
+    ]
+
+
+def _csr(common_name: str) -> x509.CertificateSigningRequest:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
+    key = ec.generate_private_key(ec.SECP256R1())
+    return x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+
+
+def _by_wrk(server: Server, database: Database, requests: Sequence[bytes], count: int) -> float:
+    """Ask for some seconds; a request that comes again is another certificate of its key."""
+    loading.one_by_one(server, requests[-2:])
+    before = database.cpu()
+    found = loading.by_wrk(server, requests, 2)
+    done = found.answers
+    if found.bad or done < count // 20:
+        raise SystemExit(f"{found.bad} of {done} answers are bad")
+    return found.cpu + (database.cpu() - before) / done * 1e6
+
+
+def _one_by_one(server: Server, database: Database, requests: Sequence[bytes]) -> float:
+    before = database.cpu()
+    found = loading.one_by_one(server, requests)
+    return found.cpu + (database.cpu() - before) / found.answers * 1e6
+
+
+# --- the others ----------------------------------------------------------------------------------
+
+
+def _ca(folder: Path) -> None:
+    """Make a CA of P-256 for cfssl and openssl."""
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    words += ["-nodes", "-days", "3650", "-subj", "/CN=Bench CA"]
+    _run([*words, "-keyout", str(folder / "ca.key"), "-out", str(folder / "ca.pem")])
+    (folder / "ca.cnf").write_text(_CA.format(folder=folder), "utf-8")
+    (folder / "new").mkdir()
+    (folder / "index.txt").touch()
+
+
+@contextmanager
+def _cfssl(folder: Path) -> Iterator[Server]:
+    usages = {"usages": ["digital signature"], "expiry": "8760h"}
+    config = folder / "cfssl.json"
+    config.write_text(json.dumps({"signing": {"default": usages}}), "utf-8")
+    port = free_port()
+    words: list[str | Path] = ["cfssl", "serve", "-address", "127.0.0.1", "-port", str(port)]
+    words += ["-ca", folder / "ca.pem", "-ca-key", folder / "ca.key", "-config", config]
+    with serving([*words, "-loglevel", "5"], port, folder / "cfssl.log") as server:
+        yield server
+
+
+def _asked_cfssl(count: int, number: int) -> list[bytes]:
+    bodies = (json.dumps({"certificate_request": pem}).encode() for pem in _csrs(count, number))
+    return [_post(("/api/v1/cfssl/sign", body)) for body in bodies]
+
+
+def _openssl_ca(folder: Path, count: int, number: int) -> float:
+    files = _files(folder, count, number)
+    words = ["openssl", "ca", "-batch", "-notext", "-config", str(folder / "ca.cnf")]
+    return _children(lambda: _run([*words, "-infiles", *files])) / count * 1e6
+
+
+def _openssl_each(folder: Path, count: int, number: int) -> float:
+    files = _files(folder, count, 50 + number)
+    words = ["openssl", "x509", "-req", "-CA", str(folder / "ca.pem"), "-days", "365"]
+    words += ["-CAkey", str(folder / "ca.key"), "-in"]
+    return _children(lambda: _run_each(words, files)) / count * 1e6
+
+
+def _run_each(words: Sequence[str], files: Sequence[str]) -> None:
+    for file in files:
+        _run([*words, file])
+
+
+def _files(folder: Path, count: int, number: int) -> list[str]:
+    where = folder / f"csrs{number}"
+    where.mkdir()
+    for at, pem in enumerate(_csrs(count, number)):
+        (where / f"{at}.csr").write_text(pem, "ascii")
+    return [str(file) for file in sorted(where.iterdir())]
+
+
+def _children(work: Callable[[], object]) -> float:
+    """Return the seconds that processes took which ran and ended meanwhile."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    work()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _run(words: Sequence[str]) -> None:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    if done.returncode:
+        raise SystemExit(f"{words[:3]}: {done.stderr[-1000:]}")
+
+
+# --- what came out -------------------------------------------------------------------------------
+
+
+def _show(medians: dict[str, float]) -> None:
+    table = Table("", "CPU µs a certificate", "ours, 16 callers, of it")
+    for name, cpu in medians.items():
+        table.add_row(name, f"{cpu:.0f}", f"{medians[OURS] / cpu:.2f}")
+    Console(width=100).print(table)
+
+
+def _misses(medians: dict[str, float]) -> bool:
+    missed = False
+    for peer, (bar, reach) in BARS.items():
+        if peer in medians:
+            ratio = medians[OURS] / medians[peer]
+            missed |= ratio > bar
+            verdict = "MISSED" if ratio > bar else "holds" if ratio > reach else "reached"
+            print(f"of {peer}: {ratio:.2f} (bar {bar}, reach {reach}) {verdict}")
+    return missed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

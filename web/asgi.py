@@ -73,7 +73,8 @@ class Application:
         self._flask = create_app(running, metrics, decisions)
         self._crews = dict.fromkeys(LIMITS, Crew(decisions.many))
         self._crews[issuing.PATH] = Crew(
-            issuing.Issuing(running.deployment, decisions.callers, metrics).many
+            issuing.Issuing(running.deployment, decisions.callers, metrics).many,
+            patience=issuing.PATIENCE,
         )
         self._pages = StatusPages(
             running.deployment,

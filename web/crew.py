@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
@@ -32,10 +33,16 @@ class Crew:
 
     Args:
         work: answers a group; None for what somebody else is to answer.
+        patience: seconds that a group waits for more, where commits cost more than the wait.
     """
 
-    def __init__(self, work: Callable[[Sequence[HotRequest]], Sequence[Answer]]) -> None:
+    def __init__(
+        self,
+        work: Callable[[Sequence[HotRequest]], Sequence[Answer]],
+        patience: float = 0.0,
+    ) -> None:
         self._work = work
+        self._patience = patience
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -69,13 +76,15 @@ class Crew:
     def _group(self) -> tuple[list[_Waiting], bool]:
         """Wait for a request, and take what came with it; tell whether to go on."""
         group: list[_Waiting] = []
+        end = 0.0
         item = self._queue.get()
         while item is not None:
             group.append(item)
             if len(group) >= MOST:
                 return group, True
+            end = end or time.monotonic() + self._patience
             try:
-                item = self._queue.get_nowait()
+                item = self._queue.get(timeout=max(0.0, end - time.monotonic()))
             except queue.Empty:
                 return group, True
         return group, False

@@ -26,6 +26,9 @@ from web.metrics import Metrics
 from web.parsing import MAX_BODY, json_of
 
 PATH: Final = "/v1/certificates"
+PATIENCE: Final = 0.003
+"""Seconds that a request waits for others: less than the disk takes for one of the commits."""
+
 FAILURE: Final = "pnc.failure"
 """Where the environ of a request holds the error that the Flask view is to tell."""
 

@@ -43,9 +43,8 @@ def record(  # noqa: PLR0913 - the columns of an audit row
     details: Mapping[str, JsonValue],
 ) -> AuditEntry:
     """Append one entry to a chain inside the caller's transaction."""
-    head = tx.audit.head(chain)
-    previous = head.entry_hash if head else GENESIS
-    sequence = head.sequence + 1 if head else 1
+    last, previous = tx.audit.tip(chain) or (0, GENESIS)
+    sequence = last + 1
     text = json.dumps(dict(details), sort_keys=True, separators=(",", ":"))
     entry = AuditEntry(
         chain=chain,

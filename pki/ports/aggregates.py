@@ -290,6 +290,9 @@ class AuditLog(Protocol):
     def head(self, chain: str) -> AuditEntry | None:
         """Return the last entry of a chain and hold the chain until this transaction ends."""
 
+    def tip(self, chain: str) -> tuple[int, bytes] | None:
+        """Return sequence and hash of the last entry and hold the chain as `head` does."""
+
     def append(self, entry: AuditEntry) -> None: ...
 
     def entry(self, chain: str, sequence: int) -> AuditEntry | None: ...

@@ -69,6 +69,11 @@ class AuditRows:
         row = self._session.first(_ENTRY, {"chain": chain, "sequence": sequence})
         return _entry(row) if row else None
 
+    def tip(self, chain: str) -> tuple[int, bytes] | None:
+        """Return sequence and hash of the last entry; in a write, hold the chain as `head` does."""
+        head = self._lock(chain) if self._session.writable else self._look(chain)
+        return (head.sequence, head.hash) if head and head.sequence else None
+
     def append(self, entry: AuditEntry) -> None:
         """
         Add the next entry.

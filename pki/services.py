@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from pki import approve, foreign, repeat, rotate, route, sign, stations, tokens, validate
+from pki.audit import checkpoints
+from pki.audit.checkpoints import Sealer
 from pki.authorize import Roaming
 from pki.beacon import Beacon
 from pki.clock import Clock, SystemClock
@@ -105,8 +107,14 @@ class Services:
         push = Job(name="partner-push", every=2.0, work=lambda: push_due(self.partners))
         marks = Job(name="page-marks", every=3600.0, work=lambda: forget_old(self.partners))
         resync = Job(name="partner-sync", every=900.0, work=lambda: sync_due(self.partners))
+        audited = Job(
+            name="audit",
+            every=float(self.settings.audit.seconds),
+            work=lambda: checkpoints.keep(self.deployment),
+        )
         roaming = (push, resync, ranges, keys, marks, approvals, queue)
-        return (*own, fetch, prune, token_keys, generations, expire, provide, webhooks, *roaming)
+        others = (fetch, prune, token_keys, generations, expire, provide, webhooks, audited)
+        return (*own, *others, *roaming)
 
     def close(self) -> None:
         """End the view's thread, tell what is still to be told, give back database connections."""
@@ -118,13 +126,15 @@ class Services:
 def build(settings: Settings, *, clock: Clock | None = None) -> Services:
     """Wire an installation; touches neither the database nor a key."""
     beacon = Beacon(settings.home / "run" / "changes")
-    database = Database(settings.database_url, on_change=beacon.announce)
     opening = _secrets(settings)
+    keys, clock = _keys(settings, opening), clock or SystemClock()
+    sealer = Sealer(keys=keys, clock=clock, entries=settings.audit.entries)
+    database = Database(settings.database_url, on_change=beacon.announce, before_commit=sealer.seal)
     deployment = Deployment(
         store=database,
-        keys=_keys(settings, opening),
+        keys=keys,
         vault=FileVault(settings.home / "keys" / "storage.key", opening.passphrase),
-        clock=clock or SystemClock(),
+        clock=clock,
         public_url=settings.public_url,
         demo=settings.demo,
         budget=settings.budget,

@@ -97,6 +97,8 @@ def test_who_signs_ocsp_answers_and_how_it_is_named_are_settings(tmp_path: Path)
         ("[serve]\nworkers = 1000", "serve.workers"),
         ("[approvals]\nrequired = 10", "approvals.required"),
         ("[approvals]\nexpire_hours = 0", "approvals.expire_hours"),
+        ("[audit]\ncheckpoint_entries = 1", "audit.checkpoint_entries"),
+        ("[audit]\ncheckpoint_minutes = 0", "audit.checkpoint_minutes"),
         ("public_url = 'ftp://x'", "public_url"),
         ("public_url = 'http://" + "a" * 80 + "'", "public_url"),
         ("database_url = 'mysql://x'", "database_url"),

@@ -14,6 +14,7 @@ from web import (
     agreements,
     api,
     api_page,
+    audit,
     decision_routes,
     est,
     logs,
@@ -91,7 +92,7 @@ def create_app(
     app.register_blueprint(decision_routes.blueprint(decisions))
     _stations(app, services, metrics, decisions)
     app.register_blueprint(ocpp_sessions.blueprint(services.deployment, services.roaming, metrics))
-    for module in (roaming, agreements, proposals):
+    for module in (roaming, agreements, proposals, audit):
         app.register_blueprint(module.blueprint(services.deployment))
     app.register_blueprint(oauth.blueprint(services.deployment))
     app.register_blueprint(est.blueprint(services.deployment, metrics, services.settings.enrol))

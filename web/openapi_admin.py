@@ -20,6 +20,28 @@ _LIMIT: Final = parameter(
 _PROPOSAL: Final = parameter("proposal_id", "path", TEXT, "As the answer 202 named it.")
 
 
+_SEARCHED: Final = {
+    "chain": "Issuer id, or `admin`.",
+    "actor": "Who did it.",
+    "action": "What was done, such as `certificate.revoke`.",
+    "subject": "To what, exactly; what was done to many at once has their number here.",
+    "since": "From this time on, such as 2027-06-30T00:00:00Z.",
+    "until": "Before this time.",
+    "after": "`next` of the page before.",
+}
+_ENTRY: Final[Schema] = {
+    "chain": TEXT,
+    "sequence": COUNT,
+    "at": TIME,
+    "actor": TEXT,
+    "action": TEXT,
+    "subject": TEXT,
+    "details": TEXT | {"description": "JSON, as the hash covers it."},
+    "previousHash": _SHA256,
+    "entryHash": _SHA256,
+}
+
+
 def components() -> Schema:
     """Return the named schemas."""
     told: dict[str, Any] = {
@@ -38,6 +60,7 @@ def components() -> Schema:
     return {
         "Proposal": exact(told | {"arguments": {"type": "object"}, "act": TEXT}),
         "ProposalPage": exact({"proposals": many(exact(told)), "next": nullable(TEXT)}),
+        "AuditPage": exact({"entries": many(exact(_ENTRY)), "next": nullable(TEXT)}),
         "AcceptRequest": exact({"sha256": _SHA256}),
         "Proposed": exact(
             {
@@ -58,6 +81,26 @@ def proposed() -> Schema:
 
 def paths() -> Schema:
     """Return the paths."""
+    return _audit() | _proposals()
+
+
+def _audit() -> Schema:
+    return {
+        "/v1/audit": {
+            "get": {
+                "summary": "Who did what, newest first.",
+                "parameters": [
+                    *(parameter(n, "query", LINE, m) for n, m in _SEARCHED.items()),
+                    _LIMIT,
+                ],
+                "responses": {"200": good("A page.", ref("AuditPage"))}
+                | problems(READ, "Problem", PROBLEM),
+            }
+        },
+    }
+
+
+def _proposals() -> Schema:
     one_of_them = good("The proposal.", ref("Proposal"))
     asked = [
         parameter("state", "query", one(ProposalState), "Only those."),

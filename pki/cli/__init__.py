@@ -10,6 +10,7 @@ import click
 from pki import __version__
 from pki.cli import (
     approvals,
+    audit,
     backup,
     certificates,
     contracts,
@@ -75,6 +76,7 @@ for _module in (
     tokens,
     webhooks,
     approvals,
+    audit,
     backup,
     emergency,
 ):

@@ -45,7 +45,7 @@ def jobs_run(
     Run the jobs until stopped; any number of runners may run side by side.
 
     NAMES limits it to some of them: responders, crls, ocsp-answers, evidence, decisions,
-    token-keys, webhooks.
+    token-keys, webhooks, approvals, audit.
     """
     with installation(home) as services:
         check_start(services)

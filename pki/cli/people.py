@@ -1,4 +1,4 @@
-"""`pnc emsp`, `party`, `client`, `audit`."""
+"""`pnc emsp`, `party`, `client`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import click
 
-from pki import access, audit, clients, parties, render
+from pki import access, clients, parties, render
 from pki.cli.output import (
     HomeOption,
     emit,
@@ -21,7 +21,7 @@ from pki.cli.output import (
     with_errors,
     yes_option,
 )
-from pki.errors import ApprovalNeeded, BadInput, Unavailable
+from pki.errors import ApprovalNeeded, BadInput
 from pki.model import Role, Whitelist
 
 _ROLES: Final = [role.value for role in Role]
@@ -281,28 +281,4 @@ def client_remove(home: HomeOption, *, client_id: str, yes: bool, as_json: bool)
         click.echo("Nothing was changed. Add --yes to remove.")
 
 
-@click.group("audit")
-def audit_group() -> None:
-    """The hash-chained record of who did what."""
-
-
-@audit_group.command("verify")
-@json_option
-@click.pass_obj
-@with_errors
-def audit_verify(home: HomeOption, *, as_json: bool) -> None:
-    """Re-compute every chain; exit status 1 if one is broken."""
-    with installation(home) as services:
-        reports = audit.verify(services.deployment.store)
-    rows = [(r.chain, r.entries, r.problem or "intact") for r in reports]
-    broken = [report.chain for report in reports if report.problem]
-    body = {
-        "intact": not broken,
-        "chains": [render.chain_report_json(report) for report in reports],
-    }
-    emit(body, as_json=as_json, table=lambda: listing(("chain", "entries", "result"), rows))
-    if broken:
-        raise Unavailable("audit_broken", "Broken audit chains: " + ", ".join(broken) + ".")
-
-
-COMMANDS: Final = (emsp_group, party_group, client_group, audit_group)
+COMMANDS: Final = (emsp_group, party_group, client_group)

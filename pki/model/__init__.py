@@ -10,6 +10,9 @@ from pki.model.approvals import (
 )
 from pki.model.audit import (
     AuditEntry,
+    AuditPolicy,
+    AuditQuery,
+    Checkpoint,
 )
 from pki.model.authorisation import (
     Authorisation,
@@ -158,6 +161,8 @@ __all__ = [
     "Approval",
     "ApprovalPolicy",
     "AuditEntry",
+    "AuditPolicy",
+    "AuditQuery",
     "Authorisation",
     "AuthorisationFault",
     "Budget",
@@ -167,6 +172,7 @@ __all__ = [
     "Change",
     "ChangeKind",
     "Check",
+    "Checkpoint",
     "Client",
     "CommandState",
     "Contract",

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenKey:
     """
-    A key that signs access tokens; the private half lies with the other keys, under `label`.
+    A key that signs access tokens, or checkpoints of the audit.
+
+    The private half lies with the other keys, under `label`.
 
     Attributes:
-        kid: RFC 7638 thumbprint of the public key.
+        kid: RFC 7638 thumbprint of the public key; of an audit key its SHA-256.
         public_key: DER of the SubjectPublicKeyInfo.
         retired_at: since when it signs no more; tokens that it signed before are still good.
     """

@@ -11,7 +11,9 @@ from pki.model import (
     Account,
     Anchor,
     AuditEntry,
+    AuditQuery,
     CertificateRecord,
+    Checkpoint,
     Client,
     Contract,
     ContractEvidence,
@@ -294,6 +296,20 @@ class AuditLog(Protocol):
         """Return sequence and hash of the last entry and hold the chain as `head` does."""
 
     def append(self, entry: AuditEntry) -> None: ...
+
+    def appended(self) -> list[tuple[AuditEntry, AuditEntry]]:
+        """Return the first and the last entry that this transaction appended to each chain."""
+
+    def seal(self, checkpoint: Checkpoint) -> None:
+        """Store a checkpoint; one of the same entry stays."""
+
+    def checkpoints(self) -> Iterator[Checkpoint]:
+        """Yield the checkpoints by chain and sequence, in bounded memory."""
+
+    def last_checkpoint(self, chain: str) -> Checkpoint | None: ...
+
+    def search(self, query: AuditQuery, limit: int) -> list[AuditEntry]:
+        """Return the entries that fit, newest first: by time, chain and sequence."""
 
     def entry(self, chain: str, sequence: int) -> AuditEntry | None: ...
 

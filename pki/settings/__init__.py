@@ -17,7 +17,7 @@ from typing import Final
 
 from pki.enrol.policy import EnrolPolicy, Label, read_label
 from pki.errors import BadInput
-from pki.model import LIMIT_OCPP_21, ApprovalPolicy, Budget, TokenPolicy
+from pki.model import LIMIT_OCPP_21, ApprovalPolicy, AuditPolicy, Budget, TokenPolicy
 from pki.outbound import Network, OutboundPolicy
 from pki.settings import enrolment, keys
 from pki.settings.values import (
@@ -38,6 +38,8 @@ _KEYS: Final[Mapping[str, type]] = {
     "public_url": str,
     "approvals.required": int,
     "approvals.expire_hours": int,
+    "audit.checkpoint_entries": int,
+    "audit.checkpoint_minutes": int,
     "decisions.keep_days": int,
     "ocpp.base64url_hash_data": bool,
     "enrol.approval": list,
@@ -176,6 +178,10 @@ def _settings(
         ),
         base64url_hash_data=bool(values.get("ocpp.base64url_hash_data", False)),
         tokens=_tokens(values, faults),
+        audit=AuditPolicy(
+            entries=_number(values, "audit.checkpoint_entries", 1000, 10, 1_000_000, faults),
+            seconds=60 * _number(values, "audit.checkpoint_minutes", 10, 1, 1440, faults),
+        ),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from pki.enrol.policy import EnrolPolicy
-from pki.model import ApprovalPolicy, Budget, EnrolmentRules, TokenPolicy
+from pki.model import ApprovalPolicy, AuditPolicy, Budget, EnrolmentRules, TokenPolicy
 from pki.outbound import OutboundPolicy
 from pki.settings.keys import KeySettings
 from pki.status.policy import StatusPolicy
@@ -34,6 +34,7 @@ class Settings:
     Attributes:
         home: directory of state, keys and logs.
         public_url: address under which relying parties reach this service; stands in certificates.
+        audit: how often the record is signed.
         approvals: how many others must approve an act of consequence; at least 1 in production.
         keep_decisions: receipts older than that are pruned.
         budget: how long the answer to an installation may be.
@@ -59,6 +60,7 @@ class Settings:
     budget: Budget = field(default_factory=Budget)
     base64url_hash_data: bool = False
     tokens: TokenPolicy = field(default_factory=TokenPolicy)
+    audit: AuditPolicy = field(default_factory=AuditPolicy)
     enrol: EnrolPolicy = field(default_factory=EnrolPolicy)
     enrolment: EnrolmentRules = field(default_factory=EnrolmentRules)
     mtls_port: int = 0

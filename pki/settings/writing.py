@@ -26,6 +26,10 @@ def to_toml(settings: Settings) -> str:
     lines += [
         *keys.to_lines(settings.keys),
         "",
+        "[audit]",
+        f"checkpoint_entries = {settings.audit.entries}",
+        f"checkpoint_minutes = {settings.audit.seconds // 60}",
+        "",
         "[decisions]",
         f"keep_days = {settings.keep_decisions.days}",
         "",

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, func, or_, select, update
+from sqlalchemy import Row, bindparam, func, literal, or_, select, tuple_, update
 
 from pki.errors import Conflict
-from pki.model import AuditEntry
+from pki.model import AuditEntry, AuditQuery, Checkpoint
 from pki.store.schema import audit, audit_heads
+from pki.store.schema_audit import audit_checkpoints
 from pki.store.session import Session, Upsert
 
 _PAGE: Final = 500
@@ -47,13 +48,33 @@ _FIRST_CHAIN: Final = select(func.min(audit.c.chain).label("chain"))
 _NEXT_CHAIN: Final = _FIRST_CHAIN.where(audit.c.chain > bindparam("behind"))
 
 
+_SEAL: Final = Upsert.new(audit_checkpoints)
+_PLACE: Final = (audit_checkpoints.c.chain, audit_checkpoints.c.sequence)
+_CHECKPOINTS: Final = (
+    select(audit_checkpoints)
+    .where(tuple_(*_PLACE) > tuple_(bindparam("chain"), bindparam("sequence")))
+    .order_by(*_PLACE)
+    .limit(_PAGE)
+)
+_LAST_CHECKPOINT: Final = (
+    select(audit_checkpoints)
+    .where(audit_checkpoints.c.chain == bindparam("chain"))
+    .order_by(audit_checkpoints.c.sequence.desc())
+    .limit(1)
+)
+_NEWEST: Final = select(audit).order_by(
+    audit.c.at.desc(), audit.c.chain.desc(), audit.c.sequence.desc()
+)
+
+
 class AuditRows:
     """The audit tables; see `pki.ports.AuditLog`."""
 
-    __slots__ = ("_session",)
+    __slots__ = ("_appended", "_session")
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._appended: dict[str, tuple[AuditEntry, AuditEntry]] = {}
 
     def head(self, chain: str) -> AuditEntry | None:
         """Return the last entry of a chain; in a write, hold the chain until it ends."""
@@ -95,6 +116,53 @@ class AuditRows:
             raise self._session.spoil(
                 Conflict("audit_conflict", f"The audit chain {entry.chain} went on meanwhile.")
             )
+        first, _ = self._appended.get(entry.chain, (entry, entry))
+        self._appended[entry.chain] = (first, entry)
+
+    def appended(self) -> list[tuple[AuditEntry, AuditEntry]]:
+        """Return the first and the last entry that this transaction appended to each chain."""
+        return list(self._appended.values())
+
+    def seal(self, checkpoint: Checkpoint) -> None:
+        """Store a checkpoint; one of the same entry stays."""
+        row = {
+            "chain": checkpoint.chain,
+            "sequence": checkpoint.sequence,
+            "entry_hash": checkpoint.entry_hash,
+            "at": checkpoint.at,
+            "kid": checkpoint.kid,
+            "signature": checkpoint.signature,
+        }
+        self._session.put(_SEAL, row)
+
+    def checkpoints(self) -> Iterator[Checkpoint]:
+        """Yield the checkpoints by chain and sequence, a page in memory at a time."""
+        place: dict[str, object] = {"chain": "", "sequence": 0}
+        while page := self._session.rows(_CHECKPOINTS, place):
+            yield from map(_checkpoint, page)
+            place = {"chain": page[-1].chain, "sequence": page[-1].sequence}
+
+    def last_checkpoint(self, chain: str) -> Checkpoint | None:
+        """Return the newest checkpoint of a chain, or None."""
+        row = self._session.first(_LAST_CHECKPOINT, {"chain": chain})
+        return _checkpoint(row) if row else None
+
+    def search(self, query: AuditQuery, limit: int) -> list[AuditEntry]:
+        """Return the entries that fit, newest first: by time, chain and sequence."""
+        wanted = _NEWEST.limit(limit)
+        for name in ("chain", "actor", "action", "subject"):
+            value = getattr(query, name)
+            if value is not None:
+                wanted = wanted.where(audit.c[name] == value)
+        if query.since is not None:
+            wanted = wanted.where(audit.c.at >= query.since)
+        if query.until is not None:
+            wanted = wanted.where(audit.c.at < query.until)
+        if query.before is not None:
+            columns = (audit.c.at, audit.c.chain, audit.c.sequence)
+            behind = [literal(v, c.type) for v, c in zip(query.before, columns, strict=True)]
+            wanted = wanted.where(tuple_(*columns) < tuple_(*behind))
+        return [_entry(row) for row in self._session.rows(wanted)]
 
     def chains(self) -> list[str]:
         """Return the chains that have entries, by name."""
@@ -139,6 +207,17 @@ def _row(entry: AuditEntry) -> dict[str, object]:
         "previous_hash": entry.previous_hash,
         "entry_hash": entry.entry_hash,
     }
+
+
+def _checkpoint(row: Row[Any]) -> Checkpoint:
+    return Checkpoint(
+        chain=row.chain,
+        sequence=row.sequence,
+        entry_hash=row.entry_hash,
+        at=row.at,
+        kid=row.kid,
+        signature=row.signature,
+    )
 
 
 def _entry(row: Row[Any]) -> AuditEntry:

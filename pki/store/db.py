@@ -35,17 +35,24 @@ class Database:
         url: `sqlite:///path` or `postgresql://...`; nothing is contacted before the first use.
         wait: seconds to wait for a lock, and for a free connection.
         on_change: called after each commit that appended to the change log.
+        before_commit: called at the end of each write, to add to it what seals it.
 
     Raises:
         BadInput: `invalid_database_url`.
     """
 
     def __init__(
-        self, url: str, *, wait: float = _WAIT, on_change: Callable[[], None] = lambda: None
+        self,
+        url: str,
+        *,
+        wait: float = _WAIT,
+        on_change: Callable[[], None] = lambda: None,
+        before_commit: Callable[[Unit], None] = lambda _: None,
     ) -> None:
         self._backend = open_backend(url, wait)
         self._process = os.getpid()
         self._on_change = on_change
+        self._before_commit = before_commit
         self._locked = False
         self._probe = threading.Lock()
 
@@ -81,6 +88,7 @@ class Database:
             yield unit
             if session.failure is not None:
                 raise session.failure
+            self._before_commit(unit)
             log.add_noted()
             _commit(connection)
         finally:

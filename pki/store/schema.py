@@ -34,7 +34,7 @@ from pki.model import (
 from pki.pkix.suites import Suite
 from pki.store.columns import key, line, metadata, octets, one_of, points_to, time
 
-REVISION: Final = "0014"
+REVISION: Final = "0015"
 """The migration that these tables belong to."""
 
 UNFINISHED: Final = "state IN ('open', 'signing')"
@@ -288,6 +288,8 @@ audit: Final = Table(
     octets("previous_hash"),
     octets("entry_hash"),
     key("chain", "sequence"),
+    Index(None, "at", "chain", "sequence"),
+    Index(None, "subject", "at"),
 )
 
 audit_heads: Final = Table(

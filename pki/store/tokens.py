@@ -1,31 +1,25 @@
-"""Keys that sign access tokens: a handful of rows."""
+"""Keys that sign access tokens, or checkpoints of the audit: a handful of rows each."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, select, update
+from sqlalchemy import Row, Table, delete, select, update
 
 from pki.model import TokenKey
 from pki.store.schema_tokens import token_keys
 from pki.store.session import Session, Upsert
 
-_ADD: Final = Upsert.new(token_keys)
-_ALL: Final = select(token_keys).order_by(token_keys.c.created_at.desc(), token_keys.c.kid)
-_RETIRE: Final = (
-    update(token_keys).where(token_keys.c.retired_at.is_(None)).values(retired_at=bindparam("at"))
-)
-_FORGET: Final = delete(token_keys).where(token_keys.c.retired_at < bindparam("before"))
-
 
 class TokenKeyRows:
-    """The table of token keys; see `pki.ports.TokenKeys`."""
+    """A table of keys; see `pki.ports.TokenKeys`."""
 
-    __slots__ = ("_session",)
+    __slots__ = ("_session", "_table")
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, table: Table = token_keys) -> None:
         self._session = session
+        self._table = table
 
     def add(self, key: TokenKey) -> None:
         """Store a key; one that is there already stays."""
@@ -36,19 +30,22 @@ class TokenKeyRows:
             "created_at": key.created_at,
             "retired_at": key.retired_at,
         }
-        self._session.put(_ADD, row)
+        self._session.put(Upsert.new(self._table), row)
 
     def all(self) -> list[TokenKey]:
         """Return every key, newest first."""
-        return [_key(row) for row in self._session.rows(_ALL)]
+        columns = self._table.c
+        query = select(self._table).order_by(columns.created_at.desc(), columns.kid)
+        return [_key(row) for row in self._session.rows(query)]
 
     def retire(self, at: dt.datetime) -> int:
         """Retire every key that still signs; return how many."""
-        return self._session.change(_RETIRE, {"at": at})
+        signing = self._table.c.retired_at.is_(None)
+        return self._session.change(update(self._table).where(signing).values(retired_at=at))
 
     def forget(self, before: dt.datetime) -> int:
         """Forget keys that were retired before a time; return how many."""
-        return self._session.change(_FORGET, {"before": before})
+        return self._session.change(delete(self._table).where(self._table.c.retired_at < before))
 
 
 def _key(row: Row[Any]) -> TokenKey:

@@ -26,6 +26,7 @@ from pki.store.radius import RadiusRows
 from pki.store.roaming import RoamingRows
 from pki.store.roaming_lists import RoamingListRows
 from pki.store.schema import settings
+from pki.store.schema_audit import audit_keys
 from pki.store.session import Insert, Session, Upsert
 from pki.store.sessions import SessionRows
 from pki.store.stations import StationRows
@@ -51,6 +52,7 @@ class Unit:
     __slots__ = (
         "_session",
         "audit",
+        "audit_keys",
         "certificates",
         "clients",
         "contracts",
@@ -104,6 +106,7 @@ class Unit:
         self.webhooks = WebhookRows(session)
         self.proposals = ProposalRows(session)
         self.stations = StationRows(session)
+        self.audit_keys = TokenKeyRows(session, audit_keys)
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation, or None."""

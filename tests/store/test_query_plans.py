@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import event
 
 from pki.ids import Edition, Fingerprint, Pcid, SerialNumber
-from pki.model import CredentialKind, SessionProtocol
+from pki.model import AuditQuery, CredentialKind, SessionProtocol
 from pki.pkix.suites import Suite
 from pki.store.db import Database
 from pki.store.transaction import Unit
@@ -47,13 +47,26 @@ def test_no_look_up_scans_a_table(tmp_path: Path) -> None:
         assert scans == [], text
 
 
-def _look_everything_up(store: Database) -> None:
+def _look_up_the_record(tx: Unit) -> None:
+    tx.audit.last_checkpoint("admin")
+    list(tx.audit.checkpoints())
+    tx.audit.search(AuditQuery(subject="x"), 9)
+    tx.audit.search(AuditQuery(since=samples.NOW), 9)
+    tx.audit.search(AuditQuery(before=(samples.NOW, "admin", 9)), 9)
+    tx.proposals.get("p")
+    tx.proposals.page(before="p")
+    tx.proposals.waiting(9)
+    tx.proposals.approvals("p")
+
+
+def _look_everything_up(store: Database) -> None:  # noqa: PLR0915 - one line per look-up
     fingerprint = Fingerprint.of(b"")
     with store.write() as tx:
         tx.contracts.account(DE8AA, lock=True)
         tx.audit.head("admin")
     with store.read() as tx:
         tx.setting("mode")
+        _look_up_the_record(tx)
         tx.issuers.get("mo-sub2.g1")
         tx.issuers.active("mo-sub2")
         tx.intents.get("i")

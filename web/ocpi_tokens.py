@@ -54,9 +54,14 @@ class OcpiTokens:
         """Say whether a driver of ours may charge."""
         body = json_object(request) if _has_body() else None
         place = LocationReferences.parse(body) if body else None
-        uid = path["uid"]
-        told = exchange.answer(self.network, self.roaming, partner, uid, _type(), place, routing())
-        return answer(told)
+        question = exchange.Question(
+            partner=partner,
+            routing=routing(),
+            uid=path["uid"],
+            token_type=_type(),
+            place=place,
+        )
+        return answer(exchange.answer(self.network, self.roaming, question))
 
 
 def _type() -> str:

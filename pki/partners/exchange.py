@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pki import authorize
 from pki.authorize import Roaming
+from pki.authorize.places import covers
 from pki.errors import BadInput, NotFound
 from pki.ids import EvseId, quote
 from pki.model import (
@@ -172,64 +175,100 @@ def _taken(tx: Transaction, partner: Partner, row: object, now: dt.datetime) -> 
 # --- ours: we are the sender ---------------------------------------------------------------------
 
 
-def answer(  # noqa: PLR0913 - who asks about what, where, by which way
-    network: PartnerNetwork,
-    roaming: Roaming,
-    partner: Partner,
-    uid: str,
-    token_type: str,
-    place: LocationReferences | None,
-    routing: Routing,
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """
+    What a CPO partner asks.
+
+    Attributes:
+        partner, routing: who asks, by which way.
+        uid, token_type: of the driver's token, as they came.
+        place: where the driver wants to charge, if it was said.
+    """
+
+    partner: Partner
+    routing: Routing
+    uid: str
+    token_type: str
+    place: LocationReferences | None = None
+
+
+def answer(network: PartnerNetwork, roaming: Roaming, question: Question) -> dict[str, Any]:
     """
     Answer a CPO partner's question whether a driver may charge.
+
+    Of several EVSEs the answer names those where an agreement holds; one of them is enough.
 
     Raises:
         BadInput: `ocpi_too_little`: an agreement asks where, and nobody said.
         NotFound: `token_unknown`, `ocpi_party_unknown` (no CPO of the partner asks).
         Unavailable: the store is out of reach.
     """
+    partner = question.partner
     with network.deployment.store.read() as tx:
-        own = tokens.own_providers(tx, partner)
-        asking = _cpos(tx, partner, routing)
-    principal = Principal(name=f"ocpi:{partner.partner_id}", role=Role.CPO, parties=asking)
-    for kind in tokens.kinds_of(token_type, uid):
+        own = tuple(tokens.own_providers(tx, partner))
+        asking = _cpos(tx, partner, question.routing)
+    cpo = Principal(name=f"ocpi:{partner.partner_id}", role=Role.CPO, parties=asking)
+    for kind in tokens.kinds_of(question.token_type, question.uid):
+        here = _Here(network, roaming, cpo, kind)
         told = authorize.credential(
             network.deployment,
             roaming,
-            principal,
+            cpo,
             kind,
-            uid,
-            emsps=tuple(own),
-            evse_id=_evse(place),
+            question.uid,
+            emsps=own,
+            evse_id=here.chosen(question.place, own),
         )
         if told.fault is not AuthorisationFault.CREDENTIAL_UNKNOWN:
-            return _answer(network, partner, told, kind, uid, place)
-    raise _unknown(uid)
+            return _answer(here, question, told)
+    raise _unknown(question.uid)
 
 
-def _answer(  # noqa: PLR0913 - the verdict and what it is about
-    network: PartnerNetwork,
-    partner: Partner,
-    told: Authorisation,
-    kind: CredentialKind,
-    uid: str,
-    place: LocationReferences | None,
-) -> dict[str, Any]:
-    if told.fault in _PLACES and _evse(place) is None:
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """Judges EVSEs for a CPO that asks about credentials of one kind."""
+
+    network: PartnerNetwork
+    roaming: Roaming
+    cpo: Principal
+    kind: CredentialKind
+
+    def chosen(self, place: LocationReferences | None, accounts: tuple[str, ...]) -> str | None:
+        """Return the EVSE to ask about: one that an agreement covers, else any, else none."""
+        uids = place.evse_uids if place else ()
+        covered = (uid for account in accounts for uid in self._covered(uids, account))
+        return next(filter(None, map(_evse, (*covered, *uids))), None)
+
+    def allowed(self, place: LocationReferences, account: str) -> LocationReferences:
+        """Return the location with those of its EVSEs where an agreement holds."""
+        uids = tuple(self._covered(place.evse_uids, account))
+        return replace(place, evse_uids=uids)
+
+    def _covered(self, uids: Iterable[str], account: str) -> Iterator[str]:
+        now = self.network.deployment.clock.now()
+        for uid in uids:
+            if covers(self.roaming, self.cpo, self.kind, account, _evse(uid), now):
+                yield uid
+
+
+def _answer(here: _Here, question: Question, told: Authorisation) -> dict[str, Any]:
+    partner, place = question.partner, question.place
+    if told.fault in _PLACES and told.evse_id is None:
         raise BadInput("ocpi_too_little", "Name the EVSE: what is allowed depends on the place.")
-    now = network.deployment.clock.now()
-    with network.deployment.store.read() as tx:
+    now = here.network.deployment.clock.now()
+    with here.network.deployment.store.read() as tx:
         own = tokens.own_providers(tx, partner)
-        named = tx.credentials.named(kind, tokens.uid_of(kind, uid))
+        named = tx.credentials.named(here.kind, tokens.uid_of(here.kind, question.uid))
         mine = [c for c in named if c.emsp in own and not c.partner]
         shown = tokens.to_tokens(tx, partner, mine[:1], now)
     if not shown:
-        raise _unknown(uid)
+        raise _unknown(question.uid)
+    good = told.allowed.value == Allowed.ALLOWED.value
     info = AuthorizationInfo(
         allowed=Allowed(told.allowed.value),
         authorization_reference=told.reference,  # sessions and CDRs come back to us with it
-        location=place if told.allowed.value == Allowed.ALLOWED.value else None,
+        location=here.allowed(place, mine[0].emsp) if good and place is not None else None,
         info=None if told.fault is None else told.explanation,
     )
     return dict(info.to_json(tokens.shown(partner, shown[0])))
@@ -245,11 +284,9 @@ def _cpos(tx: Transaction, partner: Partner, routing: Routing) -> tuple[str, ...
     return found
 
 
-def _evse(place: LocationReferences | None) -> str | None:
+def _evse(uid: str) -> str | None:
     """Return the EVSE where its uid is an EVSE id; a platform's own numbers say nothing to us."""
-    for uid in place.evse_uids if place else ():
-        try:
-            return EvseId.parse(uid).key
-        except BadInput:
-            continue
-    return None
+    try:
+        return EvseId.parse(uid).key
+    except BadInput:
+        return None

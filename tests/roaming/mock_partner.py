@@ -51,6 +51,7 @@ class MockPartner:
     circle: bool = False
     fault: str = ""
     reject_credentials: bool = False
+    no_credentials: bool = False
     wrap: bool = False
     command_result: str = "ACCEPTED"
     seen: list[Seen] = field(default_factory=list)
@@ -99,7 +100,8 @@ class MockPartner:
                     "role": "RECEIVER",
                     "url": f"{self.base}/credentials",
                 }
-                return 200, {"version": self.version, "endpoints": [own, *self.endpoints]}, {}
+                offered = self.endpoints if self.no_credentials else [own, *self.endpoints]
+                return 200, {"version": self.version, "endpoints": offered}, {}
             case "POST" | "PUT", ["credentials"]:
                 if self.during_post:
                     self.during_post(seen.body)

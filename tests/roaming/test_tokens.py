@@ -356,6 +356,25 @@ def test_an_agreement_for_certain_places_wants_to_know_the_place(acme: Ours) -> 
     assert data(acme.call("POST", f"{OWN}/04AA/authorize", place))["allowed"] == "ALLOWED"
 
 
+def test_of_several_evses_those_are_named_where_an_agreement_holds(acme: Ours) -> None:
+    card(acme.services, "04AA")
+    agree(acme.services, "NLCPX", EMSP, evse_groups=("NL*CPX*E2",))
+
+    def told(*evses: str) -> Any:
+        place = {"location_id": "L1", "evse_uids": list(evses)}
+        return data(acme.call("POST", f"{OWN}/04AA/authorize", place))
+
+    some = told("NL*CPX*E1*1", "NL*CPX*E2*1", "nlcpxe2*2", "4711", "NL*CPY*E2*1")
+    assert some["allowed"] == "ALLOWED"
+    assert some["location"] == {"location_id": "L1", "evse_uids": ["NL*CPX*E2*1", "nlcpxe2*2"]}
+    none = told("NL*CPX*E1*1", "NL*CPX*E3*1")
+    assert (none["allowed"], "location" in none) == ("NOT_ALLOWED", False)
+    # another CPO's EVSE is none of the asking CPO's, whatever the agreement says
+    assert told("NL*CPY*E2*1")["allowed"] == "NOT_ALLOWED"
+    only_numbers = {"location_id": "L1", "evse_uids": ["4711"]}
+    assert ocpi_code(acme.call("POST", f"{OWN}/04AA/authorize", only_numbers)) == (200, 2002)
+
+
 def test_who_asks_is_a_cpo_of_the_partner(acme: Ours) -> None:
     card(acme.services, "04AA")
     agree(acme.services, "NLCPX", EMSP)

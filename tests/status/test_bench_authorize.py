@@ -6,8 +6,7 @@ from pathlib import Path
 
 from pki.authorize import authorize
 from pki.model import Allowed, ContractCheck, Principal, Role
-from scripts.bench import authorize as bench
-from scripts.bench import contracts, homes
+from scripts.bench import contracts, homes, legs
 
 CONTRACTS, CARDS = 10_000, 100
 
@@ -18,7 +17,7 @@ def test_what_was_loaded_may_charge(tmp_path: Path) -> None:
     with homes.opened(home) as services:
         for _ in range(2):  # what is there already is kept
             contracts.seed(services, CONTRACTS, CARDS)
-        bench.caller(services)
+        legs.callers(services)
         cpo = Principal(name="bench", role=Role.CPO, parties=("DEBEN",))
         for token, kind in (
             (contracts.emaid(0), "eMAID"),

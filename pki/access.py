@@ -53,6 +53,8 @@ class Action(StrEnum):
     INSTALL = "install"
     KEEP_STATIONS = "keep_stations"
     READ_STATIONS = "read_stations"
+    ACCEPT_ENROLMENTS = "accept_enrolments"
+    READ_ENROLMENTS = "read_enrolments"
     KEEP_WEBHOOKS = "keep_webhooks"
     KEEP_ROAMING = "keep_roaming"
     READ_ROAMING = "read_roaming"
@@ -98,6 +100,8 @@ GRANTS: Final[Mapping[Action, frozenset[Role]]] = {
     Action.INSTALL: frozenset((Role.CPO, Role.OEM)),
     Action.KEEP_STATIONS: frozenset((Role.CPO,)),
     Action.READ_STATIONS: frozenset((Role.CPO, Role.AUDITOR)),
+    Action.ACCEPT_ENROLMENTS: frozenset(),
+    Action.READ_ENROLMENTS: SUBSCRIBERS | {Role.AUDITOR},
     Action.KEEP_WEBHOOKS: SUBSCRIBERS,
     Action.KEEP_ROAMING: frozenset(),
     Action.KEEP_EMSP: frozenset((Role.EMSP,)),

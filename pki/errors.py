@@ -71,5 +71,13 @@ class ApprovalNeeded(PkiError):
     """Nothing was done yet: the act is proposed and waits for other people's approval."""
 
 
+class ConsentNeeded(PkiError):
+    """A request for a certificate waits until somebody accepts it; sent again, it asks again."""
+
+
+class RateLimited(PkiError):
+    """The caller asks too often; `data["retryAfter"]` says in how many seconds to ask again."""
+
+
 class Unavailable(PkiError):
     """We could not decide or act now: store, signer or clock is not to be trusted."""

@@ -1,4 +1,4 @@
-"""Messages to charging stations as JSON, for the command line and for HTTP."""
+"""Messages to charging stations and enrolments as JSON, for the command line and for HTTP."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from pki.clock import format_time
-from pki.model import StationMessage
+from pki.model import Enrolment, StationMessage
+from pki.pkix import pem
 
 
 def message_json(message: StationMessage) -> dict[str, Any]:
@@ -31,3 +32,27 @@ def message_json(message: StationMessage) -> dict[str, Any]:
         "answer": json.loads(message.answer) if message.answer else None,
         "answeredAt": format_time(message.answered_at) if message.answered_at else None,
     }
+
+
+def enrolment_json(enrolment: Enrolment) -> dict[str, Any]:
+    """Return a request that waits, or what became of it."""
+    return {
+        "enrolmentId": enrolment.enrolment_id,
+        "kind": enrolment.kind.value,
+        "owner": enrolment.owner,
+        "commonName": enrolment.common_name,
+        "csr": _csr(enrolment.request),
+        "requestedBy": enrolment.requested_by,
+        "station": json.loads(enrolment.station)["station"] if enrolment.station else None,
+        "state": enrolment.state.value,
+        "createdAt": format_time(enrolment.created_at),
+        "expiresAt": format_time(enrolment.expires_at),
+        "decidedAt": format_time(enrolment.decided_at) if enrolment.decided_at else None,
+        "decidedBy": enrolment.decided_by,
+        "reason": enrolment.reason,
+        "certificate": enrolment.certificate,
+    }
+
+
+def _csr(request: bytes) -> str:
+    return pem.encode(request, "CERTIFICATE REQUEST") if request[:1] == b"0" else request.decode()

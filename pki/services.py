@@ -18,6 +18,7 @@ from pki.beacon import Beacon
 from pki.clock import Clock, SystemClock
 from pki.desk import Desk
 from pki.directory import Follower
+from pki.enrol import consent
 from pki.errors import Unavailable
 from pki.events import delivery
 from pki.jobs import Job
@@ -103,7 +104,7 @@ class Services:
             every=2.0,
             work=lambda: delivery.run(self.deployment, self.settings.outbound),
         )
-        queue = Job(name="stations", every=60.0, work=lambda: stations.prune(self.deployment))
+        queue = Job(name="stations", every=60.0, work=self._prune_stations)
         push = Job(name="partner-push", every=2.0, work=lambda: push_due(self.partners))
         marks = Job(name="page-marks", every=3600.0, work=lambda: forget_old(self.partners))
         resync = Job(name="partner-sync", every=900.0, work=lambda: sync_due(self.partners))
@@ -115,6 +116,9 @@ class Services:
         roaming = (push, resync, ranges, keys, marks, approvals, queue)
         others = (fetch, prune, token_keys, generations, expire, provide, webhooks, audited)
         return (*own, *others, *roaming)
+
+    def _prune_stations(self) -> int:
+        return stations.prune(self.deployment) + consent.prune(self.deployment)
 
     def close(self) -> None:
         """End the view's thread, tell what is still to be told, give back database connections."""

@@ -8,9 +8,9 @@ from typing import Final
 from flask import Blueprint, Response, request
 
 from pki import lookup, render
+from pki.enrol import admit
 from pki.errors import PkiError
 from pki.ids import Fingerprint
-from pki.issue import issue
 from pki.pkix.profiles import Kind
 from pki.ports import Deployment
 from pki.revoke import parse_reason, release, revoke
@@ -40,7 +40,7 @@ class Api:
             raise failure
         principal = auth.principal(self.deployment)
         order = issue_request(json_object(request), demo=self.deployment.demo)
-        issued = issue(self.deployment, principal, order)
+        issued = admit(self.deployment, principal, order)
         self.metrics.issued(issued.record.kind.value)
         body = render.issued_json(issued, with_key=self.deployment.demo)
         location = f"{PATH}/{issued.record.fingerprint}"

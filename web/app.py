@@ -16,7 +16,9 @@ from web import (
     api_page,
     audit,
     decision_routes,
+    enrolments,
     est,
+    limits,
     logs,
     oauth,
     ocpi,
@@ -36,6 +38,7 @@ from web import (
     remote,
     roaming,
     status_routes,
+    vra,
     webhooks,
 )
 from web.callers import Callers
@@ -86,11 +89,14 @@ def create_app(
     services.beacon.listen(metrics.unannounced)
     problems.register(app)
     _watch(app, metrics)
+    policy = services.settings.enrol
+    bounds = limits.Limits(policy.requests_per_minute, policy.trusted_proxies)
+    limits.register(app, bounds)
     app.register_blueprint(ops.blueprint(services.deployment, metrics))
     app.register_blueprint(api.blueprint(services.deployment, metrics))
     decisions = decisions or decisions_of(services, metrics)
     app.register_blueprint(decision_routes.blueprint(decisions))
-    _stations(app, services, metrics, decisions)
+    _stations(app, services, metrics, decisions, bounds)
     app.register_blueprint(ocpp_sessions.blueprint(services.deployment, services.roaming, metrics))
     for module in (roaming, agreements, proposals, audit):
         app.register_blueprint(module.blueprint(services.deployment))
@@ -114,18 +120,26 @@ def create_app(
     return app
 
 
-def _stations(app: Flask, services: Services, metrics: Metrics, decisions: Decisions) -> None:
+def _stations(
+    app: Flask,
+    services: Services,
+    metrics: Metrics,
+    decisions: Decisions,
+    bounds: limits.Limits,
+) -> None:
     """Serve OCPP's certificate messages, by themselves and inside of DataTransfer."""
     deployment = services.deployment
     status = OcppStatus(deployment, services.answers, services.settings.base64url_hash_data)
     install = OcppInstall(deployment)
     stations = OcppStations(deployment, metrics)
-    transfer = Transfer(deployment, decisions, stations, install, status)
+    transfer = Transfer(deployment, decisions, stations, install, status, bounds)
     for routes in (
         ocpp_status.blueprint(status),
         ocpp_install.blueprint(install),
         ocpp_stations.blueprint(stations),
         ocpp_transfer.blueprint(transfer),
+        vra.blueprint(deployment),
+        enrolments.blueprint(deployment),
     ):
         app.register_blueprint(routes)
 

@@ -131,9 +131,10 @@ class Est:
     def _enrol(self, label: Label) -> Issued:
         current = peer.certificate(self.policy)
         if current is not None and "Authorization" not in request.headers:
-            return enrol.reenrol(self.deployment, current, label.target, _csr())
+            return self._renew(current, label)
         principal = auth.principal_or_client(self.deployment)
-        return enrol.enrol(self.deployment, principal, label.target, _csr())
+        consented = not label.approval
+        return enrol.enrol(self.deployment, principal, label.target, _csr(), consented=consented)
 
     def _reenrol(self, label: Label) -> Issued:
         current = peer.certificate(self.policy)
@@ -143,7 +144,11 @@ class Est:
                 "simplereenroll needs the current certificate as TLS client certificate.",
                 hint="Connect to the port of `serve --mtls-port`, or let a trusted proxy pass it.",
             )
-        return enrol.reenrol(self.deployment, current, label.target, _csr())
+        return self._renew(current, label)
+
+    def _renew(self, current: bytes, label: Label) -> Issued:
+        consented = not label.approval
+        return enrol.reenrol(self.deployment, current, label.target, _csr(), consented=consented)
 
     def _issued(self, issued: Issued, label: Label) -> Response:
         self.metrics.issued(issued.record.kind.value)

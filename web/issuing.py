@@ -16,6 +16,7 @@ import orjson
 from pki import render
 from pki.errors import PkiError
 from pki.issue import Issued, Wanted, issue_many
+from pki.model import Role
 from pki.ports import Deployment
 from web.answers import JSON
 from web.callers import Callers
@@ -52,6 +53,8 @@ class Issuing:
     def _try(self, request: HotRequest) -> Wanted | None:
         try:
             principal = self.callers.find(request.headers)
+            if self.deployment.enrolment.asks and principal.role is not Role.ADMIN:
+                return None  # one by one: somebody may have to accept it first
             body = json_of(request.headers, request.body, MAX_BODY)
             return principal, issue_request(body, demo=self.deployment.demo)
         except Exception as error:  # noqa: BLE001 - Flask asks again, tells and logs what it was

@@ -20,6 +20,7 @@ from pki import stations
 from pki.errors import (
     BadInput,
     Conflict,
+    ConsentNeeded,
     NotAllowed,
     NotFound,
     PkiError,
@@ -106,6 +107,8 @@ class OcppStations:
         )
         try:
             message = signing.certify(self.deployment, principal, asked)
+        except ConsentNeeded:  # what somebody decides comes as a CertificateSigned, or not at all
+            return {"status": "Accepted"}
         except PkiError as error:
             reason = _REASONS.get(type(error))
             if reason is None or error.code in _TOLD_ON:

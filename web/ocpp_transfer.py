@@ -21,6 +21,7 @@ from web import auth, ocpp_install, ocpp_stations, ocpp_status
 from web.decision_routes import known
 from web.decisions import Decisions
 from web.hot import HotRequest
+from web.limits import Limits
 from web.logs import note_authorisation
 from web.ocpp import REFERENCE, check_request, judge_answer, valid_answer
 from web.ocpp_install import OcppInstall
@@ -47,6 +48,7 @@ class Transfer:
     stations: OcppStations
     install: OcppInstall
     status: OcppStatus
+    limits: Limits
 
     def data_transfer(self) -> Response:
         """Unwrap what is carried, and wrap what is answered."""
@@ -82,6 +84,7 @@ class Transfer:
         return {"status": "Accepted", "data": _text(found)}
 
     def _sign(self, principal: Principal, asked: Json) -> Json:
+        self.limits.check()
         return self.stations.signed(principal, VERSION, LIKE, asked)
 
     def _authorize(self, asked: Json, headers: dict[str, str]) -> Json:

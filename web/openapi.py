@@ -16,6 +16,7 @@ from web import (
     ocpp_status,
     openapi_admin,
     openapi_agreements,
+    openapi_enrolments,
     openapi_est,
     openapi_oauth,
     openapi_ocpi,
@@ -308,6 +309,7 @@ def document(public_url: str) -> Schema:
             **openapi_roaming.paths(),
             **openapi_agreements.paths(),
             **openapi_stations.paths(),
+            **openapi_enrolments.paths(),
         },
         "components": {
             "schemas": components()
@@ -317,7 +319,8 @@ def document(public_url: str) -> Schema:
             | openapi_ocpi.components()
             | openapi_roaming.components()
             | openapi_agreements.components()
-            | openapi_stations.components(),
+            | openapi_stations.components()
+            | openapi_enrolments.components(),
             "securitySchemes": _SECURITY,
         },
     }

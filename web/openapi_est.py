@@ -23,12 +23,19 @@ _ANSWERS: Final = {
     "simpleenroll": ("The certificate alone.", CA_CERTS),
     "simplereenroll": ("The certificate alone.", CA_CERTS),
 }
+_WAITS: Final = {
+    "202": {
+        "description": "Somebody must accept it first; send the same CSR again, see Retry-After.",
+        "content": {"text/plain": {"schema": _TEXT}},
+    }
+}
 _REFUSALS: Final = {
     "400": "The CSR cannot be read, or a profile or key rule forbids it; a line of text says why.",
     "401": "No valid credentials; without a body.",
     "403": "Not for this caller, or no client certificate that could be renewed.",
     "404": "No such label, branch or issuer.",
     "413": "The body is too large.",
+    "429": "The client asks too often; see Retry-After.",
     "500": "A fault of ours.",
     "503": "We cannot act now; see Retry-After.",
 }
@@ -73,6 +80,7 @@ def _operation(operation: str, method: str) -> Schema:
         "tags": ["EST"],
         "security": [{"bearer": []}, {"apiKey": []}, {"client": []}] if method == "POST" else [],
         "responses": {
+            **(_WAITS if method == "POST" else {}),
             "200": {"description": meaning, "content": {media_type: {"schema": _BASE64}}},
             **{
                 status: {"description": text, "content": {"text/plain": {"schema": _TEXT}}}

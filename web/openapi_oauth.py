@@ -42,7 +42,7 @@ def paths() -> Schema:
     """Return the paths."""
     errors = {
         str(status): good(MEANING[status], ref("TokenError"))
-        for status in (400, 401, 413, 415, 500, 503)
+        for status in (400, 401, 413, 415, 429, 500, 503)
     }
     asked = {"schema": ref("TokenRequest")}
     return {

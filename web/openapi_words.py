@@ -15,6 +15,7 @@ MEANING: Final = {
     409: "It contradicts what is there.",
     413: "The body is too large.",
     415: "The body is not of a media type that this path reads.",
+    429: "The client asks too often; see Retry-After.",
     422: "A profile, a lint or a key rule forbids it.",
     500: "A fault of ours.",
     503: "We cannot decide or act now; see Retry-After.",

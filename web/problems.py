@@ -20,10 +20,12 @@ from pki.errors import (
     ApprovalNeeded,
     BadInput,
     Conflict,
+    ConsentNeeded,
     NotAllowed,
     NotFound,
     PkiError,
     PolicyViolation,
+    RateLimited,
     Unauthenticated,
     Unavailable,
 )
@@ -41,6 +43,7 @@ OPCP_PREFIXES: Final = (
     "/v1/cps/",
     "/v1/ccp/",
     "/v1/webhook/",
+    "/v1/vra/",
     "/cps/",
     "/opnc/",
 )
@@ -55,6 +58,8 @@ STATUS: Final[Mapping[type[PkiError], HTTPStatus]] = {
     Conflict: HTTPStatus.CONFLICT,
     PolicyViolation: HTTPStatus.UNPROCESSABLE_ENTITY,
     ApprovalNeeded: HTTPStatus.ACCEPTED,
+    ConsentNeeded: HTTPStatus.ACCEPTED,
+    RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
@@ -83,6 +88,7 @@ _OCPP_CODES: Final[Mapping[int, str]] = {
     405: "NotSupported",
     413: "FormationViolation",
     415: "FormationViolation",
+    429: "GenericError",
 }
 _OAUTH_CODES: Final = {
     "client_missing": "invalid_client",
@@ -90,8 +96,12 @@ _OAUTH_CODES: Final = {
     "grant_type_unsupported": "unsupported_grant_type",
     "audience_unknown": "invalid_target",  # RFC 8707
 }
-_OPCP_STATUS: Final = frozenset((400, 401, 403, 404, 405))
-_OAUTH_STATUS: Final = {500: "server_error", 503: "temporarily_unavailable"}
+_OPCP_STATUS: Final = frozenset((400, 401, 403, 404, 405, 429))
+_OAUTH_STATUS: Final = {
+    429: "temporarily_unavailable",
+    500: "server_error",
+    503: "temporarily_unavailable",
+}
 _OCPP_DESCRIPTION: Final = 255  # OCPP-J: errorDescription, string[255]
 
 
@@ -125,6 +135,8 @@ def _headers(error: PkiError) -> Mapping[str, str]:
             return {"WWW-Authenticate": 'Bearer realm="pnc", error="invalid_token"'}
         case Unavailable():
             return {"Retry-After": RETRY_AFTER}
+        case ConsentNeeded() | RateLimited():
+            return {"Retry-After": str(error.data["retryAfter"])}
         case _:
             return {}
 
@@ -221,6 +233,8 @@ def answer(error: Exception) -> Response:
     """Answer any exception in the protocol that was spoken; log what is our fault."""
     if isinstance(error, ApprovalNeeded):  # no fault, so the same in every protocol
         return _proposed(error)
+    if isinstance(error, ConsentNeeded):
+        return _waits(error)
     return _form_of(request.path)(noted(error), g.request_id)
 
 
@@ -228,6 +242,12 @@ def _proposed(error: ApprovalNeeded) -> Response:
     g.code = error.code
     where = {"Location": f"/v1/proposals/{error.data['proposalId']}"}
     return json_answer({"code": error.code, **error.data}, STATUS[ApprovalNeeded], headers=where)
+
+
+def _waits(error: ConsentNeeded) -> Response:
+    problem = noted(error)
+    body = {"code": error.code, "detail": str(error), **error.data}
+    return json_answer(body, problem.status, headers=problem.headers)
 
 
 def noted(error: Exception) -> Problem:

@@ -11,12 +11,13 @@ import hashlib
 from typing import Final
 
 from pki import access
+from pki.enrol import consent, registration
 from pki.enrol.policy import Branch, EnrolPolicy, Label, Target
 from pki.errors import BadInput, NotAllowed
 from pki.ids import Fingerprint
-from pki.issue import Issued, IssueRequest, chain_to_root, issue, newest_issuer
+from pki.issue import Issued, IssueRequest, chain_to_root, issue, judged, newest_issuer
 from pki.model import CertificateRecord, Principal, Role
-from pki.pkix import csr
+from pki.pkix import build, csr
 from pki.pkix.profiles import find
 from pki.ports import Deployment
 
@@ -42,7 +43,53 @@ def authorities(deployment: Deployment, target: Target) -> tuple[bytes, ...]:
         return chain_to_root(tx, newest_issuer(tx, profile, suite))
 
 
-def enrol(deployment: Deployment, principal: Principal, target: Target, request: bytes) -> Issued:
+def admit(
+    deployment: Deployment, principal: Principal, request: IssueRequest, *, consented: bool = True
+) -> Issued:
+    """
+    Issue what is asked for, after registration and consent where they are demanded.
+
+    Args:
+        consented: False: somebody must accept it, whatever the settings say.
+
+    Raises:
+        ConsentNeeded: `enrolment_waits`.
+        NotAllowed: `not_registered`, `enrolment_rejected`.
+        PkiError: what `pki.issue.issue` raises.
+    """
+    asks = deployment.enrolment.asks or not consented
+    if not asks or principal.role is Role.ADMIN or request.request is None:
+        return issue(deployment, principal, request)
+    order = judged(deployment, principal, request)
+    registration.require(deployment, order.profile.kind, order.common_name, order.owner)
+    wanted = consent.Wanted(
+        kind=order.profile.kind,
+        owner=order.owner,
+        common_name=order.common_name,
+        spki=build.spki(order.public_key),
+        request=request.request,
+        always=not consented,
+    )
+    spent = consent.settle(deployment, principal, wanted)
+    try:
+        issued = issue(deployment, principal, request)
+    except Exception:
+        if spent is not None:
+            consent.give_back(deployment, spent)
+        raise
+    if spent is not None:
+        consent.note(deployment, spent, issued.record.fingerprint.value)
+    return issued
+
+
+def enrol(
+    deployment: Deployment,
+    principal: Principal,
+    target: Target,
+    request: bytes,
+    *,
+    consented: bool = True,
+) -> Issued:
     """
     Issue a leaf of a branch from a CSR (RFC 7030 4.2.1).
 
@@ -50,12 +97,20 @@ def enrol(deployment: Deployment, principal: Principal, target: Target, request:
         request: DER or one PEM block.
 
     Raises:
-        BadInput: `branch_missing`, and what `pki.issue.issue` raises.
+        BadInput: `branch_missing`, and what `admit` raises.
     """
-    return issue(deployment, principal, _issue_request(principal, target, request))
+    wanted = _issue_request(principal, target, request)
+    return admit(deployment, principal, wanted, consented=consented)
 
 
-def reenrol(deployment: Deployment, current: bytes, target: Target, request: bytes) -> Issued:
+def reenrol(
+    deployment: Deployment,
+    current: bytes,
+    target: Target,
+    request: bytes,
+    *,
+    consented: bool = True,
+) -> Issued:
     """
     Renew a leaf; that the peer holds its key, TLS has shown (RFC 7030 4.2.2).
 
@@ -65,7 +120,7 @@ def reenrol(deployment: Deployment, current: bytes, target: Target, request: byt
     Raises:
         NotAllowed: `certificate_not_ours`, `certificate_revoked`, `certificate_expired`,
             `other_subject` (the CSR names another subject than the certificate).
-        BadInput, NotFound, PolicyViolation, Conflict: as `pki.issue.issue` raises.
+        BadInput, NotFound, PolicyViolation, Conflict, ConsentNeeded: as `admit` raises.
     """
     record = _current(deployment, current)
     if target.branch is not None and target.branch.kind is not record.kind:
@@ -86,7 +141,8 @@ def reenrol(deployment: Deployment, current: bytes, target: Target, request: byt
         parties=(record.owner,),
     )
     chosen = Target(branch=_RENEWED[record.kind], edition=target.edition, suite=target.suite)
-    return issue(deployment, principal, _issue_request(principal, chosen, request))
+    wanted_again = _issue_request(principal, chosen, request)
+    return admit(deployment, principal, wanted_again, consented=consented)
 
 
 def _issue_request(principal: Principal, target: Target, request: bytes) -> IssueRequest:
@@ -117,4 +173,4 @@ def _current(deployment: Deployment, der: bytes) -> CertificateRecord:
     return record
 
 
-__all__ = ["Branch", "EnrolPolicy", "Label", "Target", "authorities", "enrol", "reenrol"]
+__all__ = ["Branch", "EnrolPolicy", "Label", "Target", "admit", "authorities", "enrol", "reenrol"]

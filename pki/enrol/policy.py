@@ -72,11 +72,13 @@ class Label:
     Attributes:
         columns: of base64 in a line of the answers; 0: one line without line feed.
         chain: an enrolment is answered with the sub-CAs too, against RFC 7030 4.2.3.
+        approval: somebody must accept each enrolment, whatever its kind.
     """
 
     target: Target
     columns: int = 64
     chain: bool = False
+    approval: bool = False
 
 
 def _own_labels() -> Iterator[tuple[str, Label]]:
@@ -108,11 +110,13 @@ class EnrolPolicy:
         trusted_header: request header in which a proxy passes the client certificate, as RFC 9440
             (`:base64:`) or as URL-encoded PEM; None: no header is believed.
         trusted_proxies: addresses from which that header is believed.
+        requests_per_minute: of one client, at each worker; 0: as many as it likes.
     """
 
     labels: Mapping[str, Label] = field(default_factory=dict)
     trusted_header: str | None = None
     trusted_proxies: tuple[Network, ...] = ()
+    requests_per_minute: int = 1200
 
     def label(self, name: str) -> Label | None:
         """Return what a label stands for, or None."""
@@ -120,7 +124,7 @@ class EnrolPolicy:
 
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
-_MEMBERS: Final = frozenset(("name", "ca", "edition", "suite", "columns", "chain"))
+_MEMBERS: Final = frozenset(("name", "ca", "edition", "suite", "columns", "chain", "approval"))
 _COLUMNS: Final = (0, 64, 76)
 
 
@@ -137,8 +141,9 @@ def read_label(item: object) -> tuple[str, Label]:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError("has a name that is not 1 to 40 letters, digits, - or _")
     columns, chain = item.get("columns", 64), item.get("chain", False)
-    if columns not in _COLUMNS or not isinstance(chain, bool):
-        raise ValueError(f"{name}: columns is 0, 64 or 76, and chain true or false")
+    approval = item.get("approval", False)
+    if columns not in _COLUMNS or not isinstance(chain, bool) or not isinstance(approval, bool):
+        raise ValueError(f"{name}: columns is 0, 64 or 76, chain and approval true or false")
     try:
         target = Target(
             branch=Branch(item["ca"]) if "ca" in item else None,
@@ -147,7 +152,7 @@ def read_label(item: object) -> tuple[str, Label]:
         )
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
-    return name, Label(target=target, columns=columns, chain=chain)
+    return name, Label(target=target, columns=columns, chain=chain, approval=approval)
 
 
 def label_toml(name: str, label: Label) -> str:
@@ -156,4 +161,5 @@ def label_toml(name: str, label: Label) -> str:
     named = (("ca", target.branch), ("edition", target.edition), ("suite", target.suite))
     members = [f'name = "{name}"', *(f'{key} = "{value.value}"' for key, value in named if value)]
     members += [f"columns = {label.columns}", f"chain = {str(label.chain).lower()}"]
+    members += [f"approval = {str(label.approval).lower()}"]
     return "{" + ", ".join(members) + "}"

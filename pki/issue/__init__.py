@@ -109,6 +109,11 @@ def _issued(placed: Placed, record: CertificateRecord | PkiError) -> Issued | Pk
     )
 
 
+def judged(deployment: Deployment, principal: Principal, request: IssueRequest) -> Order:
+    """Return what a request would become; nothing is reserved or signed. Raises as `issue`."""
+    return place(deployment, principal, request).order
+
+
 def preview(
     deployment: Deployment, principal: Principal, request: IssueRequest
 ) -> tuple[bytes, ...]:
@@ -135,6 +140,7 @@ __all__ = [
     "issue",
     "issue_many",
     "lint_fully",
+    "judged",
     "linted_twin",
     "newest_issuer",
     "own_leaf",

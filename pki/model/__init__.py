@@ -55,6 +55,11 @@ from pki.model.enrolment import (
     EnrolmentRules,
     TenantRules,
 )
+from pki.model.entities import (
+    EndEntity,
+    Enrolment,
+    EnrolmentState,
+)
 from pki.model.events import (
     Delivery,
     DeliveryState,
@@ -195,7 +200,10 @@ __all__ = [
     "Emsp",
     "EmspAnswer",
     "EmspQuestion",
+    "EndEntity",
+    "Enrolment",
     "EnrolmentRules",
+    "EnrolmentState",
     "Event",
     "Evidence",
     "Fault",

@@ -44,6 +44,15 @@ class EnrolmentRules:
     approval: frozenset[Kind] = frozenset()
     tenants: Mapping[str, TenantRules] = field(default_factory=dict)
 
+    @property
+    def asks(self) -> bool:
+        """Tell whether anything is asked of anybody before a certificate is issued."""
+        return (
+            self.registration
+            or bool(self.approval)
+            or any(own.registration or own.approval for own in self.tenants.values())
+        )
+
     def tenant(self, party: str) -> TenantRules:
         """Return what holds for a party alone."""
         return self.tenants.get(party, _NONE)

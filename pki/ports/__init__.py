@@ -34,6 +34,7 @@ from pki.ports.aggregates import (
     TrustStore,
 )
 from pki.ports.approvals import Proposals
+from pki.ports.entities import Entities
 from pki.ports.partners import PageMarks, PartnerObjects, Partners, Vault
 from pki.ports.provisioning import Outbox, Pools
 from pki.ports.radius import Radius
@@ -110,6 +111,8 @@ class Transaction(Protocol):
     def proposals(self) -> Proposals: ...
     @property
     def stations(self) -> Stations: ...
+    @property
+    def entities(self) -> Entities: ...
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation (`mode`, `created_at`), or None."""
@@ -217,6 +220,7 @@ __all__ = [
     "Deployment",
     "Description",
     "Desk",
+    "Entities",
     "EvidenceStore",
     "Frozen",
     "Intents",

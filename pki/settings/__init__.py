@@ -44,6 +44,7 @@ _KEYS: Final[Mapping[str, type]] = {
     "ocpp.base64url_hash_data": bool,
     "enrol.approval": list,
     "enrol.require_registration": bool,
+    "enrol.requests_per_minute": int,
     "enrol.tenants": list,
     "est.labels": list,
     "est.trusted_header": str,
@@ -243,6 +244,9 @@ def _enrol(values: Mapping[str, object], faults: list[str]) -> EnrolPolicy:
         labels=labels,
         trusted_header=str(header) if header is not None else None,
         trusted_proxies=proxies,
+        requests_per_minute=_number(
+            values, "enrol.requests_per_minute", 1200, 0, 1_000_000, faults
+        ),
     )
 
 

@@ -37,6 +37,7 @@ def to_toml(settings: Settings) -> str:
         f"base64url_hash_data = {str(settings.base64url_hash_data).lower()}",
         "",
         *enrolment.lines(settings.enrolment),
+        f"requests_per_minute = {settings.enrol.requests_per_minute}",
         "",
         *_est_lines(settings),
         "[outbound]",

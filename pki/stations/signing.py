@@ -8,22 +8,25 @@ a crash leaves a reservation that a later try replaces.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pki import access
+from pki.enrol import consent, registration
 from pki.errors import BadInput, Conflict, NotFound, PkiError
 from pki.ids import Edition, SeccId, quote
-from pki.issue import Issued, IssueRequest, chain_to_root, issue
+from pki.issue import Issued, IssueRequest, chain_to_root, issue, judged
 from pki.model import (
     HashData,
     IssuerState,
     MessageState,
     Principal,
+    Role,
     StationMessage,
 )
-from pki.pkix import csr, pem
+from pki.pkix import build, csr, pem
 from pki.pkix.certificate import load
 from pki.pkix.csr import CertificateRequest
 from pki.pkix.hashes import issuer_hashes
@@ -64,16 +67,25 @@ class SignRequest:
     root: HashData | None = None
 
 
-def certify(deployment: Deployment, principal: Principal, asked: SignRequest) -> StationMessage:
+def certify(
+    deployment: Deployment, principal: Principal, asked: SignRequest, *, consented: bool = False
+) -> StationMessage:
     """
     Issue what a station asks for and let the CertificateSigned wait for it.
 
+    Args:
+        consented: whoever had to has accepted it.
+
     Raises:
         NotAllowed, BadInput, NotFound, PolicyViolation, Conflict: as `pki.issue.issue`, and
-            `queue_full`, `operator_missing`, `root_unknown`, `use_unknown`, `overtaken`.
+            `queue_full`, `operator_missing`, `not_registered`, `enrolment_rejected`,
+            `root_unknown`, `use_unknown`, `overtaken`.
+        ConsentNeeded: `enrolment_waits`.
     """
     parsed = csr.parse(asked.request)
     order, operator = _order(deployment, principal, asked, parsed)
+    if not consented:
+        _require_consent(deployment, principal, asked, order, operator)
     reserved, mine = _reserve(deployment, principal, asked, operator, parsed)
     if not mine:
         return reserved
@@ -84,6 +96,47 @@ def certify(deployment: Deployment, principal: Principal, asked: SignRequest) ->
         with suppress(PkiError), deployment.store.write() as tx:
             tx.stations.drop(reserved.message_id)
         raise
+
+
+def _require_consent(
+    deployment: Deployment,
+    principal: Principal,
+    asked: SignRequest,
+    order: IssueRequest,
+    operator: str,
+) -> None:
+    """Return if nobody has to accept this; what has to be is judged before it waits."""
+    if not deployment.enrolment.asks or principal.role is Role.ADMIN:
+        return
+    placed = judged(deployment, principal, order)
+    registration.require(deployment, placed.profile.kind, placed.common_name, placed.owner)
+    wanted = consent.Wanted(
+        kind=placed.profile.kind,
+        owner=operator,
+        common_name=placed.common_name,
+        spki=build.spki(placed.public_key),
+        request=asked.request,
+        station=_told(asked),
+    )
+    consent.settle(deployment, principal, wanted)
+
+
+def _told(asked: SignRequest) -> str:
+    """Write down who asks how, for the time when it is accepted."""
+    root = asked.root and {
+        "algorithm": asked.root.algorithm,
+        "nameHash": asked.root.issuer_name_hash.hex(),
+        "keyHash": asked.root.issuer_key_hash.hex(),
+        "serial": asked.root.serial.value,
+    }
+    told = {
+        "version": asked.version,
+        "station": asked.station_id,
+        "use": asked.use,
+        "requestId": asked.request_id,
+        "root": root,
+    }
+    return json.dumps(told)
 
 
 def _order(

@@ -12,6 +12,7 @@ from pki.store.clients import ClientRows
 from pki.store.contracts import ContractRows
 from pki.store.credentials import CredentialRows
 from pki.store.decisions import DecisionRows
+from pki.store.entities import EntityRows
 from pki.store.evidence import EvidenceRows
 from pki.store.intents import IntentRows
 from pki.store.issuers import IssuerRows
@@ -58,6 +59,7 @@ class Unit:
         "contracts",
         "credentials",
         "decisions",
+        "entities",
         "evidence",
         "intents",
         "issuers",
@@ -107,6 +109,7 @@ class Unit:
         self.proposals = ProposalRows(session)
         self.stations = StationRows(session)
         self.audit_keys = TokenKeyRows(session, audit_keys)
+        self.entities = EntityRows(session)
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation, or None."""

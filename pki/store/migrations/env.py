@@ -7,6 +7,7 @@ from alembic import context
 import pki.store.schema
 import pki.store.schema_approvals
 import pki.store.schema_audit
+import pki.store.schema_entities
 import pki.store.schema_events
 import pki.store.schema_evidence
 import pki.store.schema_partners

@@ -1,0 +1,168 @@
+"""Registered end entities, and enrolments that wait for consent."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, delete, func, select, text, update
+
+from pki.ids import SeccId
+from pki.model import EndEntity, Enrolment, EnrolmentState
+from pki.pkix.profiles import Kind
+from pki.store.schema_entities import OPEN, end_entities, enrolments
+from pki.store.session import Insert, Session, Upsert
+
+_E: Final = end_entities.c
+_C: Final = enrolments.c
+_OPEN: Final = text(OPEN)
+
+
+def _replace(insert: Insert) -> Insert:
+    names = ("presented", "details", "registered_at", "registered_by")
+    changed = {name: insert.excluded[name] for name in names}
+    return insert.on_conflict_do_update(index_elements=["secc_key"], set_=changed)
+
+
+_PUT: Final = Upsert.of(end_entities, _replace)
+_GET: Final = select(end_entities).where(_E.secc_key == bindparam("secc_key"))
+_REMOVE: Final = delete(end_entities).where(_E.secc_key == bindparam("the_key"))
+_ADD: Final = Upsert.new(enrolments)
+_ENROLMENT: Final = select(enrolments).where(_C.enrolment_id == bindparam("enrolment_id"))
+_LIKE: Final = (
+    select(enrolments)
+    .where(
+        _C.digest == bindparam("digest"),
+        text("state IN ('waiting', 'accepted', 'rejected')"),
+    )
+    .order_by(_C.enrolment_id.desc())
+    .limit(1)
+)
+_COUNT: Final = select(func.count().label("number")).where(
+    _C.owner == bindparam("owner"), _C.state == EnrolmentState.WAITING.value
+)
+_MOVE: Final = (
+    update(enrolments)
+    .where(_C.enrolment_id == bindparam("the_enrolment"), _C.state == bindparam("before"))
+    .values(
+        {
+            name: bindparam(f"new_{name}")
+            for name in ("state", "decided_at", "decided_by", "reason", "certificate")
+        }
+    )
+)
+_EXPIRE: Final = (
+    update(enrolments)
+    .where(_OPEN, _C.expires_at <= bindparam("now"))
+    .values(state=EnrolmentState.EXPIRED.value)
+)
+_PRUNE: Final = delete(enrolments).where(
+    _C.enrolment_id.in_(
+        select(_C.enrolment_id)
+        .where(_C.enrolment_id < bindparam("oldest"), text(f"NOT ({OPEN})"))
+        .order_by(_C.enrolment_id)
+        .limit(bindparam("most"))
+    )
+)
+
+
+class EntityRows:
+    """The tables of end entities and enrolments; see `pki.ports.Entities`."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def put(self, entity: EndEntity) -> None:
+        """Store an entity in place of the one of the same SECC id."""
+        row = {
+            "secc_key": entity.secc_id.key,
+            "operator": entity.secc_id.operator.value,
+            "presented": entity.secc_id.value,
+            "details": entity.details,
+            "registered_at": entity.registered_at,
+            "registered_by": entity.registered_by,
+        }
+        self._session.put(_PUT, row)
+
+    def get(self, secc_id: SeccId) -> EndEntity | None:
+        """Return what is registered under a SECC id, or None."""
+        row = self._session.first(_GET, {"secc_key": secc_id.key})
+        return _entity(row) if row else None
+
+    def page(self, operators: tuple[str, ...] | None, after: str, limit: int) -> list[EndEntity]:
+        """Return a page ordered by the key of the SECC id, beginning behind `after`."""
+        page = select(end_entities).where(_E.secc_key > after)
+        if operators is not None:
+            page = page.where(_E.operator.in_(operators))
+        rows = self._session.rows(page.order_by(_E.secc_key).limit(limit))
+        return [_entity(row) for row in rows]
+
+    def remove(self, secc_id: SeccId) -> bool:
+        """Forget an entity; tell whether it was there."""
+        return self._session.change(_REMOVE, {"the_key": secc_id.key}) > 0
+
+    def add_enrolment(self, enrolment: Enrolment) -> bool:
+        """Store a request; tell whether there was no open one with its digest."""
+        return self._session.put(_ADD, {c.name: getattr(enrolment, c.name) for c in _C})
+
+    def enrolment(self, enrolment_id: str) -> Enrolment | None:
+        """Return a request, or None."""
+        row = self._session.first(_ENROLMENT, {"enrolment_id": enrolment_id})
+        return _enrolment(row) if row else None
+
+    def enrolment_like(self, digest: str) -> Enrolment | None:
+        """Return the newest request with a digest that is open or was rejected, or None."""
+        row = self._session.first(_LIKE, {"digest": digest})
+        return _enrolment(row) if row else None
+
+    def enrolments(
+        self,
+        owners: tuple[str, ...] | None,
+        state: EnrolmentState | None,
+        after: str,
+        limit: int,
+    ) -> list[Enrolment]:
+        """Return a page ordered by id, beginning behind `after`."""
+        page = select(enrolments).where(_C.enrolment_id > after)
+        if owners is not None:
+            page = page.where(_C.owner.in_(owners))
+        if state is not None:
+            page = page.where(_C.state == state)
+        rows = self._session.rows(page.order_by(_C.enrolment_id).limit(limit))
+        return [_enrolment(row) for row in rows]
+
+    def count_waiting(self, owner: str) -> int:
+        """Return how many requests of an owner wait."""
+        row = self._session.first(_COUNT, {"owner": owner})
+        return int(row.number) if row else 0
+
+    def move_enrolment(self, enrolment: Enrolment, before: EnrolmentState) -> bool:
+        """Write state, decision and certificate of a request if its state is `before`."""
+        names = ("state", "decided_at", "decided_by", "reason", "certificate")
+        row = {f"new_{name}": getattr(enrolment, name) for name in names}
+        row |= {"the_enrolment": enrolment.enrolment_id, "before": before}
+        return self._session.change(_MOVE, row) > 0
+
+    def expire_enrolments(self, now: dt.datetime) -> int:
+        """Close open requests whose time is over; return how many."""
+        return self._session.change(_EXPIRE, {"now": now})
+
+    def prune_enrolments(self, oldest: str, limit: int) -> int:
+        """Forget closed requests with smaller ids; return how many."""
+        return self._session.change(_PRUNE, {"oldest": oldest, "most": limit})
+
+
+def _entity(row: Row[Any]) -> EndEntity:
+    return EndEntity(
+        secc_id=SeccId(value=row.presented, key=row.secc_key),
+        details=row.details,
+        registered_at=row.registered_at,
+        registered_by=row.registered_by,
+    )
+
+
+def _enrolment(row: Row[Any]) -> Enrolment:
+    found = {column.name: getattr(row, column.name) for column in _C}
+    return Enrolment(**found | {"kind": Kind(row.kind), "state": EnrolmentState(row.state)})

@@ -14,6 +14,8 @@ import ssl
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from pki import services, settings
@@ -52,6 +54,18 @@ limit_request_fields = 50
 control_socket_disable = True
 accesslog = None
 logconfig_dict = logs.config()
+
+
+def ssl_context(_conf: Any, factory: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:  # noqa: ANN401 - gunicorn's Config has no types
+    """Return the context of one handshake, which believes the CAs that there are now."""
+    _known().refresh()
+    return factory()
+
+
+@cache
+def _known() -> tls.Authorities:
+    """Open the installation once in each worker."""
+    return tls.Authorities(services.build(_INSTALLATION))
 
 
 def when_ready(_server: Any) -> None:  # noqa: ANN401 - gunicorn's Arbiter has no types

@@ -69,8 +69,9 @@ def _certificates() -> Schema:
             "summary": "Issue a leaf certificate.",
             "requestBody": body("IssueRequest"),
             "responses": {
+                "202": good("Somebody must accept it; send it again.", ref("EnrolmentWaits")),
                 "201": good("Issued.", ref("IssuedCertificate"))
-                | {"headers": {"Location": {"schema": TEXT}}}
+                | {"headers": {"Location": {"schema": TEXT}}},
             }
             | problems((*WRITE, 404, 409, 422), "Problem", PROBLEM),
         },
@@ -161,6 +162,7 @@ _OCPP: Final[dict[str, tuple[str, list[Schema]]]] = {
 
 def _ocpp(version: str, action: str) -> Schema:
     meaning, parameters = _OCPP[action]
+    statuses = (*WRITE, 429) if action == ocpp_stations.ACTION else WRITE
     request, response = (ocpp_name(version, f"{action}{end}") for end in ("Request", "Response"))
     return {
         "post": {
@@ -168,7 +170,7 @@ def _ocpp(version: str, action: str) -> Schema:
             "parameters": parameters,
             "requestBody": body(request),
             "responses": {"200": good(f"The {action}Response, whichever it is.", ref(response))}
-            | problems(WRITE, "OcppError", JSON),
+            | problems(statuses, "OcppError", JSON),
         }
     }
 

@@ -11,7 +11,20 @@ from web import enrolments, vra
 from web.answers import JSON, PROBLEM
 from web.openapi_words import READ, WRITE, body, good, parameter, problems
 from web.parsing import DEFAULT_PAGE, MAX_PAGE
-from web.schemas import FINGERPRINT, LINE, PEM, TEXT, TIME, Schema, exact, many, nullable, one, ref
+from web.schemas import (
+    COUNT,
+    FINGERPRINT,
+    LINE,
+    PEM,
+    TEXT,
+    TIME,
+    Schema,
+    exact,
+    many,
+    nullable,
+    one,
+    ref,
+)
 
 _AFTER: Final = parameter("after", "query", LINE, "`next` of the page before.")
 _LIMIT: Final = parameter(
@@ -39,6 +52,7 @@ def components() -> Schema:
         "Enrolment": exact(_enrolment()),
         "EnrolmentPage": exact({"enrolments": many(ref("Enrolment")), "next": nullable(TEXT)}),
         "EnrolmentRejection": exact({"reason": LINE}),
+        "EnrolmentWaits": exact({"code": TEXT, "detail": TEXT, "retryAfter": COUNT}),
         "Nothing": exact({}),
     }
 

@@ -150,6 +150,6 @@ def _transfer() -> Schema:
             ],
             "requestBody": body("OcppV16DataTransferRequest"),
             "responses": {"200": good("Whatever it is.", ref("OcppV16DataTransferResponse"))}
-            | problems(WRITE, "OcppError", JSON),
+            | problems((*WRITE, 429), "OcppError", JSON),
         }
     }

@@ -309,6 +309,7 @@ def _ocpp_error() -> Schema:
         "InternalError",
         "NotImplemented",
         "NotSupported",
+        "GenericError",
     )
     details = {
         "type": "object",

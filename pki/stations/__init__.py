@@ -20,6 +20,8 @@ from pki import access, audit
 from pki.errors import BadInput, Conflict, NotFound, PolicyViolation
 from pki.ids import quote
 from pki.model import MessageState, Principal, Role, StationMessage
+from pki.pkix import pem
+from pki.pkix.certificate import load
 from pki.ports import Deployment, Transaction
 from pki.ports.stations import MessageFilter
 
@@ -35,6 +37,11 @@ ACTIONS: Final = (
 )
 """What an operator may ask of a station; CertificateSigned comes of a SignCertificate alone."""
 
+_MEMBERS: Final = {
+    "InstallCertificate": frozenset(("certificateType", "certificate")),
+    "DeleteCertificate": frozenset(("certificateHashData",)),
+    "TriggerMessage": frozenset(("requestedMessage",)),
+}
 SIGNED: Final = "CertificateSigned"
 MOST_OPEN: Final = 50
 """Messages that may wait for one station."""
@@ -75,13 +82,15 @@ def ask(deployment: Deployment, principal: Principal, asked: Asked) -> StationMe
 
     Raises:
         NotAllowed: `role_not_allowed`, `party_not_allowed`.
-        BadInput: `invalid_action`, `invalid_life`, `operator_missing`, `invalid_operator_id`.
+        BadInput: `invalid_action`, `invalid_life`, `payload_incomplete`, `unreadable` (a
+            certificate), `operator_missing`, `invalid_operator_id`.
         PolicyViolation: `queue_full`.
     """
     if asked.action not in ACTIONS or asked.version not in VERSIONS:
         raise BadInput("invalid_action", f"One of: {', '.join(ACTIONS)}; OCPP 1.6, 2.0.1 or 2.1.")
     if not dt.timedelta(0) < asked.life <= LONGEST_LIFE:
         raise BadInput("invalid_life", f"A message waits {LONGEST_LIFE.days} days at most.")
+    _require_complete(asked)
     operator = operator_of(principal, asked.operator)
     access.require(principal, access.Action.KEEP_STATIONS, operator)
     payload = payload_of(asked.version, asked.action, asked.payload)
@@ -110,6 +119,15 @@ def ask(deployment: Deployment, principal: Principal, asked: Asked) -> StationMe
             return tx.stations.open_like(operator, asked.station_id, same) or message
         record(tx, message, principal, message.created_at, "station.ask")
     return message
+
+
+def _require_complete(asked: Asked) -> None:
+    """Refuse what no station can do; the schema, for who speaks HTTP, is judged there."""
+    missing = sorted(_MEMBERS.get(asked.action, frozenset()) - asked.payload.keys())
+    if missing:
+        raise BadInput("payload_incomplete", f"The payload lacks {', '.join(missing)}.")
+    if asked.action == "InstallCertificate":
+        load(pem.one(str(asked.payload["certificate"]).encode(), "CERTIFICATE"))
 
 
 def operator_of(principal: Principal, named: str | None) -> str:

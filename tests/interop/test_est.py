@@ -16,7 +16,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from pki import hierarchy
 from pki.demo import FILE_NAME
+from tests.homes import ADMIN, demo_plans, opened
 from tests.interop.field import run
 from tests.web.calling import csr
 from tests.web.serving import serving
@@ -186,3 +188,21 @@ def test_tls_refuses_a_certificate_of_another_pki(station: Station) -> None:
     said = run("curl", *command, f"{station.secure}/cpo/cacerts", code=None)
     assert "alert" in said
     assert station.curl(f"{station.secure}/cpo/cacerts")[0] == "200"
+
+
+def test_a_ca_that_is_made_while_the_listener_runs_is_believed_soon(station: Station) -> None:
+    with opened(station.anchor.parent.parent) as services:
+        hierarchy.create(services.deployment, ADMIN, demo_plans("tls-p256", "tls1-p256"))
+    login = ("-u", f"{station.user}:{station.secret}")
+    station.request("box", "SN-0042")
+    station.enrol(f"{station.plain}/station/simpleenroll", "box", *login)
+    station.request("again", "SN-0042")
+    sent = ("--data-binary", f"@{station.file('again.b64')}")
+    proof = ("--cert", station.file("box.pem"), "--key", station.file("box.key"))
+    command = ("-sS", "--cacert", station.anchor, "-o", station.file("body"), "-w", "%{http_code}")
+    url = f"{station.secure}/station/simplereenroll"
+    for _ in range(60):
+        if run("curl", *command, *proof, *sent, url, code=None) == "200":
+            return
+        time.sleep(0.5)
+    pytest.fail("the new CA is not believed")

@@ -15,7 +15,7 @@ from pki.audit import checkpoints
 from pki.audit.checkpoints import Sealer
 from pki.authorize import Roaming
 from pki.beacon import Beacon
-from pki.clock import Clock, SystemClock
+from pki.clock import Clock, SkewGuard, SystemClock
 from pki.desk import Desk
 from pki.directory import Follower
 from pki.enrol import consent
@@ -39,6 +39,7 @@ from pki.provision import upkeep
 from pki.realtime import RealTime, WebHook
 from pki.settings import MIN_PASSPHRASE, Settings
 from pki.settings.keys import Backend, Delegated
+from pki.signer import RemoteKeys, SignerClient
 from pki.status import Answers, View, refresh
 from pki.store.db import Database
 
@@ -128,15 +129,44 @@ class Services:
 
 
 def build(settings: Settings, *, clock: Clock | None = None) -> Services:
-    """Wire an installation; touches neither the database nor a key."""
-    beacon = Beacon(settings.home / "run" / "changes")
+    """
+    Wire an installation; touches neither the database nor a key.
+
+    Args:
+        clock: in place of this host's, whose time then counts as right.
+    """
     opening = _secrets(settings)
-    keys, clock = _keys(settings, opening), clock or SystemClock()
+    client = SignerClient(settings.keys.socket) if settings.keys.socket else None
+    keys = _keys(settings, opening) if client is None else _beside(settings, opening, client)
+    return _build(settings, clock, opening, keys, client)
+
+
+def build_signer(settings: Settings, *, clock: Clock | None = None) -> Services:
+    """Wire the process that holds the keys of CAs, with its own way into the database."""
+    opening = _secrets(settings)
+    url = settings.keys.signer_database or settings.database_url
+    keys = _keys(settings, opening)
+    return _build(replace(settings, database_url=url), clock, opening, keys, None)
+
+
+def _build(
+    settings: Settings,
+    clock: Clock | None,
+    opening: _Secrets,
+    keys: Keys,
+    client: SignerClient | None,
+) -> Services:
+    beacon = Beacon(settings.home / "run" / "changes")
+    skew = SkewGuard(settings.keys.max_skew) if clock is None else None
+    clock = clock or SystemClock()
     sealer = Sealer(keys=keys, clock=clock, entries=settings.audit.entries)
     database = Database(settings.database_url, on_change=beacon.announce, before_commit=sealer.seal)
     deployment = Deployment(
         store=database,
         keys=keys,
+        signer=client,
+        limits=settings.keys.limits,
+        skew=skew,
         vault=FileVault(settings.home / "keys" / "storage.key", opening.passphrase),
         clock=clock,
         public_url=settings.public_url,
@@ -161,7 +191,7 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
         answers=Answers(deployment, view, settings.status),
         roaming=Roaming(directory=directory, realtime=RealTime([OcpiAsk(partners), hook])),
         secrets=tuple(secret for secret in (opening.passphrase, opening.pin) if secret),
-        warnings=_warnings(settings),
+        warnings=_warnings(settings, holds=client is None),
     )
 
 
@@ -205,13 +235,13 @@ _RETIRED = IssuerState.RETIRED
 _IN_FILES: Final = "CA keys lie in encrypted files on this host, not in hardware."
 
 
-def _warnings(settings: Settings) -> tuple[str, ...]:
+def _warnings(settings: Settings, *, holds: bool) -> tuple[str, ...]:
     if settings.demo:
         return ("DEMO MODE: keys and tokens of this installation protect nothing.",)
     exposed = "CA keys sign OCSP answers, so they lie where strangers ask (status.signer)."
     return (
         *((exposed,) if settings.status.ca_signs else ()),
-        *((_IN_FILES,) if settings.keys.backend is Backend.FILES else ()),
+        *((_IN_FILES,) if holds and settings.keys.backend is Backend.FILES else ()),
     )
 
 
@@ -243,6 +273,15 @@ def _keys(settings: Settings, secrets_: _Secrets) -> Keys:
         return lying
     token = _token(own.module, own.token, secrets_.pin, settings.home / "run" / "token.lock")
     return SplitKeys(token, lying) if own.delegated is Delegated.FILES else token
+
+
+def _beside(settings: Settings, opening: _Secrets, client: SignerClient) -> Keys:
+    """Return the keys of a process beside the signer: those of CAs are there."""
+    remote = RemoteKeys(client)
+    if settings.keys.delegated is Delegated.SAME:
+        return remote
+    work = STRONG if settings.keys.passphrase is not None else RANDOM
+    return SplitKeys(remote, FileKeys(settings.home / "keys", opening.passphrase, work))
 
 
 def _token(module: Path, token: str, pin: Secret, lock: Path) -> Keys:

@@ -1,5 +1,5 @@
 """
-The only code that uses a CA private key.
+The only code that uses a CA private key, in this process or in the signer's.
 
 It takes the id of a committed intent, never bytes: what is signed is what the store holds, and each
 intent is signed at most once (I1).
@@ -8,18 +8,23 @@ intent is signed at most once (I1).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from pki import audit
+from pki import audit, limits
 from pki.errors import Conflict, NotFound, Unavailable
-from pki.model import Intent, IntentState, Issuer, IssuerState
+from pki.model import ANSWER, CRL, CrlIntent, Intent, IntentState, Issuer, IssuerState
 from pki.pkix.ocsp import ResponseData
 from pki.pkix.profiles import Kind
 from pki.ports import Deployment, Signer, Transaction
 
 _STATUS_STATES = frozenset((IssuerState.ACTIVE, IssuerState.STATUS_ONLY))
 _ROOTS = frozenset((Kind.V2G_ROOT, Kind.MO_ROOT, Kind.OEM_ROOT, Kind.PE_ROOT, Kind.TLS_ROOT))
+
+
+def _nothing(*_: object) -> None:
+    """Judge no further."""
 
 
 def sign_intent(deployment: Deployment, intent_id: str) -> bytes:
@@ -29,19 +34,30 @@ def sign_intent(deployment: Deployment, intent_id: str) -> bytes:
     Raises:
         NotFound: `intent_unknown`.
         Conflict: `intent_spent`, `issuer_not_active`.
-        Unavailable: `key_unavailable`, `key_missing`, `demo_key`, `store_unavailable`.
+        PolicyViolation: `key_kind_not_allowed`.
+        Unavailable: `key_unavailable`, `key_missing`, `demo_key`, `store_unavailable`,
+            `clock_disagrees`, `key_rate_limit`, `key_daily_limit`.
     """
     (signature,) = sign_intents(deployment, [intent_id])
     return signature
 
 
-def sign_intents(deployment: Deployment, intent_ids: Sequence[str]) -> list[bytes]:
+def sign_intents(
+    deployment: Deployment,
+    intent_ids: Sequence[str],
+    judge: Callable[[Intent, Issuer], None] = _nothing,
+) -> list[bytes]:
     """
     Spend open intents, all or none, and return the signatures in the same order.
 
+    Args:
+        judge: raises unless those very bytes may be signed: a signer that trusts nobody.
+
     Raises: as `sign_intent`, for the first that cannot be signed.
     """
-    spent = _spend(deployment, intent_ids)
+    if deployment.signer is not None:
+        return deployment.signer.sign_intents(intent_ids)
+    spent = _spend(deployment, intent_ids, judge)
     signers = {issuer.issuer_id: _signer(deployment, issuer) for _, issuer in spent}
     return [signers[issuer.issuer_id].sign(intent.tbs) for intent, issuer in spent]
 
@@ -53,7 +69,9 @@ def _signer(deployment: Deployment, issuer: Issuer) -> Signer:
     return signer
 
 
-def _spend(deployment: Deployment, intent_ids: Sequence[str]) -> list[tuple[Intent, Issuer]]:
+def _spend(
+    deployment: Deployment, intent_ids: Sequence[str], judge: Callable[[Intent, Issuer], None]
+) -> list[tuple[Intent, Issuer]]:
     with deployment.store.write() as tx:
         # Where power is lost before this is on disk, an intent is open again although it was
         # signed. No harm: the signature was in memory alone, as no certificate was stored since.
@@ -62,6 +80,9 @@ def _spend(deployment: Deployment, intent_ids: Sequence[str]) -> list[tuple[Inte
         intents = tx.intents.several(list(intent_ids))
         issuers = {issuer.issuer_id: issuer for issuer in tx.issuers.all()}
         spent = [_checked(deployment, each, intents, issuers) for each in intent_ids]
+        for intent, issuer in spent:
+            judge(intent, issuer)
+        _count(deployment, tx, spent)
         moved = tx.intents.move_many(list(intent_ids), IntentState.OPEN, IntentState.SIGNING)
         if moved != len(intent_ids):
             raise Conflict("intent_spent", "An intent was signed or closed before.")
@@ -94,6 +115,16 @@ def _checked(
     return intent, issuer
 
 
+def _count(deployment: Deployment, tx: Transaction, spent: Sequence[tuple[Intent, Issuer]]) -> None:
+    """Count the signatures of each CA, in one order for everybody: whoever waits holds no other."""
+    kinds: dict[str, list[str]] = defaultdict(list)
+    issuers = {issuer.issuer_id: issuer for _, issuer in spent}
+    for intent, issuer in spent:
+        kinds[issuer.issuer_id].append(intent.kind.value)
+    for issuer_id in sorted(kinds):
+        limits.count(deployment, tx, issuers[issuer_id], kinds[issuer_id])
+
+
 RESTORED: Final = "restored"
 """The fact that a store was restored and nobody has confirmed it yet (I10)."""
 
@@ -123,7 +154,12 @@ def _may_sign(issuer: Issuer, intent: Intent) -> bool:
     return issuer.state is IssuerState.PENDING and own_root
 
 
-def sign_crl(deployment: Deployment, intent_id: str, tbs: bytes) -> bytes:
+def sign_crl(
+    deployment: Deployment,
+    intent_id: str,
+    tbs: bytes,
+    judge: Callable[[CrlIntent, Issuer], None] = _nothing,
+) -> bytes:
     """
     Spend an open CRL intent and return the issuer's signature over its to-be-signed octets.
 
@@ -134,6 +170,8 @@ def sign_crl(deployment: Deployment, intent_id: str, tbs: bytes) -> bytes:
         Conflict: `intent_spent`, `issuer_not_active`, `crl_differs`.
         Unavailable: as `sign_intent`.
     """
+    if deployment.signer is not None:
+        return deployment.signer.sign_crl(intent_id, tbs)
     with deployment.store.write() as tx:
         refuse_restored(tx)
         intent = tx.status.crl_intent(intent_id)
@@ -145,13 +183,20 @@ def sign_crl(deployment: Deployment, intent_id: str, tbs: bytes) -> bytes:
         if issuer is None or issuer.state not in _STATUS_STATES:
             raise Conflict("issuer_not_active", f"The issuer {intent.issuer_id} may not sign.")
         _refuse_demo_key(deployment, issuer)
+        judge(intent, issuer)
+        limits.count(deployment, tx, issuer, [CRL])
         if not tx.status.move_crl_intent(intent_id, IntentState.OPEN, IntentState.SIGNING):
             raise Conflict("intent_spent", f"The intent {intent_id} was signed or closed before.")
     signer = deployment.keys.signer(issuer.key_label)
     return signer.sign(tbs)
 
 
-def sign_answer(deployment: Deployment, issuer_id: str, data: ResponseData) -> tuple[bytes, bytes]:
+def sign_answer(
+    deployment: Deployment,
+    issuer_id: str,
+    data: ResponseData,
+    judge: Callable[[Transaction, Issuer], None] = _nothing,
+) -> tuple[bytes, bytes]:
     """
     Return the octets of an OCSP answer and the CA's own signature over them.
 
@@ -164,11 +209,18 @@ def sign_answer(deployment: Deployment, issuer_id: str, data: ResponseData) -> t
         Conflict: `issuer_not_active`.
         Unavailable: as `sign_intent`.
     """
+    if deployment.signer is not None:
+        return deployment.signer.sign_answer(issuer_id, data)
     with deployment.store.read() as tx:
         refuse_restored(tx)
         issuer = tx.issuers.get(issuer_id)
-    if issuer is None or issuer.state not in _STATUS_STATES:
-        raise Conflict("issuer_not_active", f"The issuer {issuer_id} may not sign.")
-    _refuse_demo_key(deployment, issuer)
+        if issuer is None or issuer.state not in _STATUS_STATES:
+            raise Conflict("issuer_not_active", f"The issuer {issuer_id} may not sign.")
+        _refuse_demo_key(deployment, issuer)
+        judge(tx, issuer)
+        limits.check(deployment, tx, issuer, [ANSWER])
+    if limits.limit_of(deployment, issuer) is not None:
+        with deployment.store.write() as tx:
+            limits.count(deployment, tx, issuer, [ANSWER])
     tbs = data.der()
     return tbs, deployment.keys.signer(issuer.key_label).sign(tbs)

@@ -38,7 +38,9 @@ VERBS: dict[str, set[str]] = {
     "repeat": set(),
     "sessions": {"access", "authorize", "route"},
     "trust": {"access", "audit", "gate"},
-    "sign": {"audit"},
+    "limits": set(),
+    "sign": {"audit", "limits"},
+    "signer": {"sign"},
     "issue": {"access", "audit", "contracts", "sign"},
     "enrol": {"access", "audit", "issue", "outbound"},
     "stations": {"access", "audit", "enrol", "issue"},
@@ -225,6 +227,8 @@ def test_only_sign_uses_a_ca_key() -> None:
         "pki.keys.files",  # the key's own home
         "pki.keys.homes",  # as above
         "pki.keys.pkcs11",  # as above
+        "pki.signer.client",  # asks the signer; its own keys are none of a CA
+        "pki.signer.server",  # public halves, and keys that are no CA's
         "pki.pkix.suites",  # the primitive
         "pki.issue.twins",  # the twin's throw-away key
         "pki.hierarchy",  # reads the public half of a key that it made

@@ -35,7 +35,11 @@ def test_defaults_need_no_file(tmp_path: Path) -> None:
 
 
 def test_nobody_acts_alone_in_production(tmp_path: Path) -> None:
-    production = {"PNC_MODE": "production", "PNC_KEY_PASSPHRASE_FILE": "/etc/phrase"}
+    production = {
+        "PNC_MODE": "production",
+        "PNC_KEY_PASSPHRASE_FILE": "/etc/phrase",
+        "PNC_SIGNER_SOCKET": "/run/pnc/signer",
+    }
     assert load(production, tmp_path).approvals.required == 2
     assert _faults(tmp_path, "[approvals]\nrequired = 0", production) == [
         "approvals.required is not between 1 and 9"
@@ -68,6 +72,7 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     environment = {
         "PNC_MODE": "production",
+        "PNC_SIGNER_SOCKET": "/run/pnc/signer",
         "PNC_KEY_PASSPHRASE_FILE": '/etc/a "quoted" \\ name',
         "PNC_DATABASE_URL": "postgresql://pnc@db/pnc",
     }
@@ -102,7 +107,8 @@ def test_who_signs_ocsp_answers_and_how_it_is_named_are_settings(tmp_path: Path)
         ("public_url = 'ftp://x'", "public_url"),
         ("public_url = 'http://" + "a" * 80 + "'", "public_url"),
         ("database_url = 'mysql://x'", "database_url"),
-        ("mode = 'production'", "passphrase_file"),
+        ("mode = 'production'\n[signer]\nsocket = 'x'", "passphrase_file"),
+        ("mode = 'production'\n[keys]\npassphrase_file = 'x'", "signer.socket"),
         ("[status]\nunissued = 'good'", "status.unissued is neither unknown nor revoked"),
         ("[status]\nresponder_id = 'hash'", "status.responder_id is neither key nor name"),
         ("[status]\nsigner = 'CA'", "status.signer is neither delegated nor ca"),

@@ -26,6 +26,7 @@ from pki.cli import (
     roaming,
     rotate,
     serve,
+    signer,
     stations,
     tokens,
     trust,
@@ -62,6 +63,7 @@ def main(context: click.Context, home: Path | None, token_file: Path | None) -> 
 for _module in (
     installation,
     serve,
+    signer,
     jobs,
     certificates,
     contracts,

@@ -11,6 +11,7 @@ import datetime as dt
 import hashlib
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -70,7 +71,16 @@ def carry_out_many(
     batch = [work for work in begun if isinstance(work, _Work)]
     for step in (_store_intents, _sign, _store_certificates):
         _together(deployment, batch, step)
+    _close_unspent(deployment, [work for work in batch if isinstance(work.outcome, PkiError)])
     return [work if isinstance(work, PkiError) else work.outcome or _unfinished() for work in begun]
+
+
+def _close_unspent(deployment: Deployment, failed: Sequence[_Work]) -> None:
+    """Close intents that were refused before a key was used; those that were spent stay listed."""
+    if failed:
+        with suppress(PkiError), deployment.store.write() as tx:
+            ids = [work.intent.intent_id for work in failed]
+            tx.intents.move_many(ids, IntentState.OPEN, IntentState.ABANDONED)
 
 
 def _unfinished() -> PkiError:

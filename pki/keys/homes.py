@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import Final
 
+from pki.model import is_delegated
 from pki.pkix.suites import Suite
 from pki.ports import Keys, Signer
-
-_DELEGATED: Final = re.compile(r"(?:ocsp|cps)\..+|token-[0-9a-f]+|webhooks", re.ASCII)
-"""Labels of responders, leaves of the provisioning service, access tokens and webhooks."""
-
-
-def is_delegated(label: str) -> bool:
-    """Tell whether a label is of a key that is no CA's; whatever is unknown is a CA's."""
-    return _DELEGATED.fullmatch(label) is not None
 
 
 @dataclass(frozen=True, slots=True)

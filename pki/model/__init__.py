@@ -75,6 +75,14 @@ from pki.model.evidence import (
     StaleRule,
     StatusSource,
 )
+from pki.model.keys import (
+    ANSWER,
+    ANY_ISSUER,
+    CRL,
+    KeyLimit,
+    KeyUse,
+    is_delegated,
+)
 from pki.model.partners import (
     CommandState,
     OwnParty,
@@ -152,7 +160,10 @@ from pki.model.trust import (
 )
 
 __all__ = [
+    "ANSWER",
+    "ANY_ISSUER",
     "CLOCK_SKEW",
+    "CRL",
     "EMAID_TOKEN_TYPE",
     "EVERY",
     "LIMIT_OCPP_21",
@@ -214,6 +225,8 @@ __all__ = [
     "IntentState",
     "Issuer",
     "IssuerState",
+    "KeyLimit",
+    "KeyUse",
     "Living",
     "MessageState",
     "Naming",
@@ -264,4 +277,5 @@ __all__ = [
     "Viewer",
     "Webhook",
     "Whitelist",
+    "is_delegated",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,3 +47,14 @@ class KeyUse:
     in_minute: int
     day: dt.datetime
     in_day: int
+
+
+_DELEGATED: Final = re.compile(
+    r"(?:ocsp|cps)\..+|(?:audit|token)-[0-9a-f]+|webhooks(?:\.\d+)?", re.ASCII
+)
+"""Labels of responders, CPS leaves, audit checkpoints, access tokens and webhooks."""
+
+
+def is_delegated(label: str) -> bool:
+    """Tell whether a label is of a key that is no CA's; whatever is unknown is a CA's."""
+    return _DELEGATED.fullmatch(label) is not None

@@ -12,17 +12,17 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from pki.clock import Clock
+from pki.clock import Clock, SkewGuard
 from pki.model import (
     ApprovalPolicy,
     Budget,
     Change,
     DecisionRecord,
     EnrolmentRules,
+    KeyLimit,
     SeenCertificate,
     TokenPolicy,
 )
-from pki.pkix.suites import PublicKey, Suite
 from pki.ports.aggregates import (
     AuditLog,
     Certificates,
@@ -35,6 +35,7 @@ from pki.ports.aggregates import (
 )
 from pki.ports.approvals import Proposals
 from pki.ports.entities import Entities
+from pki.ports.keys import Keys, KeyUses, Signer, SignerProcess
 from pki.ports.partners import PageMarks, PartnerObjects, Partners, Vault
 from pki.ports.provisioning import Outbox, Pools
 from pki.ports.radius import Radius
@@ -77,6 +78,8 @@ class Transaction(Protocol):
     def status(self) -> StatusStore: ...
     @property
     def leases(self) -> Leases: ...
+    @property
+    def key_uses(self) -> KeyUses: ...
     @property
     def evidence(self) -> EvidenceStore: ...
     @property
@@ -136,36 +139,6 @@ class Store(Protocol):
         """Raise Unavailable if the database cannot answer or its schema is not ours."""
 
 
-class Signer(Protocol):
-    """One private key that never leaves its home."""
-
-    @property
-    def suite(self) -> Suite: ...
-
-    @property
-    def public_key(self) -> PublicKey: ...
-
-    @property
-    def quick(self) -> bool:
-        """Tell whether `sign` takes no wait, so that an event loop may call it: some 30 µs."""
-
-    def sign(self, data: bytes) -> bytes:
-        """
-        Sign with the suite's algorithm (DER ECDSA, raw Ed448). Raises Unavailable
-        (`key_unavailable`).
-        """
-
-
-class Keys(Protocol):
-    """Where private keys live."""
-
-    def create(self, label: str, suite: Suite) -> Signer:
-        """Make and keep a key. Raises Conflict (`key_exists`)."""
-
-    def signer(self, label: str) -> Signer:
-        """Return a kept key's signer. Raises Unavailable (`key_missing`, `key_unavailable`)."""
-
-
 class Desk(Protocol):
     """What a process that decides again and again keeps between decisions."""
 
@@ -192,6 +165,9 @@ class Deployment:
         budget: how long the answer to an installation may be.
         tokens: what access tokens say and how long.
         enrolment: what is asked before a certificate is issued.
+        signer: the process that holds the keys of CAs; None where this one does.
+        limits: bounds on the keys of CAs.
+        skew: compares clocks before a CA signs; None: nobody does.
         desk: None where one decision is made and no more.
         approvals: who must agree before an act of consequence is done.
     """
@@ -205,6 +181,9 @@ class Deployment:
     budget: Budget = field(default_factory=Budget)
     tokens: TokenPolicy = field(default_factory=TokenPolicy)
     enrolment: EnrolmentRules = field(default_factory=EnrolmentRules)
+    signer: SignerProcess | None = None
+    limits: tuple[KeyLimit, ...] = ()
+    skew: SkewGuard | None = None
     desk: Desk | None = None
     approvals: ApprovalPolicy = field(default_factory=ApprovalPolicy)
 
@@ -225,6 +204,7 @@ __all__ = [
     "Frozen",
     "Intents",
     "Issuers",
+    "KeyUses",
     "Keys",
     "Leases",
     "Outbox",
@@ -238,6 +218,7 @@ __all__ = [
     "RoamingStore",
     "Sessions",
     "Signer",
+    "SignerProcess",
     "Snapshots",
     "Stations",
     "StatusStore",

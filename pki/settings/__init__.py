@@ -153,16 +153,13 @@ def _settings(
     database = str(values.get("database_url", default_database(home)))
     if not database.startswith(_DATABASES):
         faults.append("database_url begins with none of " + ", ".join(_DATABASES))
-    of_keys = keys.read(values, environment, faults)
-    if of_keys.passphrase is None and mode == Mode.PRODUCTION:
-        faults.append("keys.passphrase_file (PNC_KEY_PASSPHRASE_FILE) is needed in production mode")
     return Settings(
         home=home,
         mode=Mode(mode),
         database_url=database,
         public_url=public_url,
         approvals=_approvals(values, faults, Mode(mode)),
-        keys=of_keys,
+        keys=keys.read(values, environment, faults, production=mode == Mode.PRODUCTION),
         host=host,
         port=port,
         workers=_number(values, "serve.workers", 2, 1, 64, faults),

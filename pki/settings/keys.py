@@ -52,7 +52,7 @@ class Backend(StrEnum):
 
 
 class Delegated(StrEnum):
-    """Where those lie that are no CA's: with them, or in files of the workers."""
+    """Where those lie that are no CA's: with them, or in files of whoever uses them."""
 
     SAME = "same"
     FILES = "files"
@@ -106,29 +106,49 @@ class KeySettings:
 
 
 def read(
-    values: Mapping[str, object], environment: Mapping[str, str], faults: list[str]
+    values: Mapping[str, object],
+    environment: Mapping[str, str],
+    faults: list[str],
+    *,
+    production: bool,
 ) -> KeySettings:
     """Read what belongs to keys; add what is wrong to `faults`."""
+    found = _read(values, environment, faults)
+    if production and found.socket is None:
+        faults.append(
+            "signer.socket (PNC_SIGNER_SOCKET) is needed in production mode: where no "
+            "process that answers strangers holds the key of a CA"
+        )
+    if production and found.passphrase is None:
+        faults.append("keys.passphrase_file (PNC_KEY_PASSPHRASE_FILE) is needed in production mode")
+    return found
+
+
+def _read(
+    values: Mapping[str, object], environment: Mapping[str, str], faults: list[str]
+) -> KeySettings:
     backend = _choice(values, "keys.backend", Backend.FILES, faults)
     module = _path(values, "keys.pkcs11_module")
     token = str(values.get("keys.pkcs11_token", ""))
     pin = _source("pin", values, environment, faults)
     if backend is Backend.PKCS11 and not (module and token and pin):
         faults.append("keys.backend pkcs11 needs pkcs11_module, pkcs11_token and pin_file or pin")
+    socket = _path(values, "signer.socket")
+    usual = Delegated.FILES if socket else Delegated.SAME
     skew = values.get("clock.max_skew_seconds", 60)
     if not isinstance(skew, int) or not 1 <= skew <= 86_400:  # noqa: PLR2004 - a day
         faults.append("clock.max_skew_seconds is not between 1 and 86400")
         skew = 60
     return KeySettings(
         backend=backend,
-        delegated=_choice(values, "keys.delegated", Delegated.SAME, faults),
+        delegated=_choice(values, "keys.delegated", usual, faults),
         passphrase=_source("passphrase", values, environment, faults),
         module=module,
         token=token,
         pin=pin,
         limits=_limits(values, faults),
         max_skew=dt.timedelta(seconds=skew),
-        socket=_path(values, "signer.socket"),
+        socket=socket,
         signer_database=str(values["signer.database_url"])
         if values.get("signer.database_url")
         else None,
@@ -208,7 +228,7 @@ def _limit(item: object) -> KeyLimit | None:
 
 def to_lines(settings: KeySettings) -> list[str]:
     """Write these settings as TOML; only what differs from what is usual."""
-    usual = KeySettings()
+    usual = KeySettings(delegated=Delegated.FILES if settings.socket else Delegated.SAME)
     keys = [
         *_line("backend", settings.backend.value, usual.backend.value),
         *_line("delegated", settings.delegated.value, usual.delegated.value),

@@ -56,11 +56,11 @@ class Session:
         failure: the error after which nothing of this transaction may be committed.
     """
 
-    __slots__ = ("_connection", "_sqlite", "failure", "notes", "writable")
+    __slots__ = ("_connection", "failure", "is_sqlite", "notes", "writable")
 
     def __init__(self, connection: Connection, *, writable: bool) -> None:
         self._connection = connection
-        self._sqlite = connection.dialect.name == "sqlite"
+        self.is_sqlite = connection.dialect.name == "sqlite"
         self.writable = writable
         self.notes: list[tuple[ChangeKind, str]] = []
         self.failure: Exception | None = None
@@ -125,7 +125,7 @@ class Session:
         values = [[bind(row[n]) for n, bind in zip(names, binders, strict=True)] for row in rows]
         cursor = self._connection.connection.cursor()
         try:
-            if self._sqlite:
+            if self.is_sqlite:
                 marks = ", ".join("?" * len(names))
                 words = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 - names of our schema
                 cursor.executemany(words, values)
@@ -138,7 +138,7 @@ class Session:
 
     def commit_lazily(self) -> None:
         """Have PostgreSQL commit without waiting for its disk; a later commit waits for both."""
-        if not self._sqlite:
+        if not self.is_sqlite:
             try:
                 self._connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
             except SQLAlchemyError as error:
@@ -146,7 +146,7 @@ class Session:
 
     def put(self, upsert: Upsert, parameters: Parameters) -> bool:
         """Run an upsert; tell whether a row was written."""
-        return self.change(upsert.sqlite if self._sqlite else upsert.postgresql, parameters) > 0
+        return self.change(upsert.sqlite if self.is_sqlite else upsert.postgresql, parameters) > 0
 
     def note(self, kind: ChangeKind, subject: str = "") -> None:
         """Have every view of every host learn of a change once it is committed."""

@@ -16,6 +16,7 @@ from pki.store.entities import EntityRows
 from pki.store.evidence import EvidenceRows
 from pki.store.intents import IntentRows
 from pki.store.issuers import IssuerRows
+from pki.store.keys import KeyUseRows
 from pki.store.leases import LeaseRows
 from pki.store.outbox import OutboxRows
 from pki.store.page_marks import PageMarkRows
@@ -63,6 +64,7 @@ class Unit:
         "evidence",
         "intents",
         "issuers",
+        "key_uses",
         "leases",
         "lists",
         "outbox",
@@ -92,6 +94,7 @@ class Unit:
         self.decisions = DecisionRows(session)
         self.audit = AuditRows(session)
         self.status = StatusRows(session)
+        self.key_uses = KeyUseRows(session)
         self.leases = LeaseRows(session)
         self.evidence = EvidenceRows(session)
         self.pools = PoolRows(session)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pki.cli import main
 from pki.pkix import pem
 from tests.homes import EMAID
+from tests.signing import short_path, signing
 
 
 def run(home: Path, *words: str, env: dict[str, str] | None = None) -> Result:
@@ -57,7 +59,7 @@ def test_every_command_teaches_and_takes_json() -> None:
         assert command.help, path
         result = CliRunner().invoke(main, [*path, "--help"])
         assert result.exit_code == 0
-        if path not in {("serve",), ("demo", "token")}:
+        if path not in {("serve",), ("signer",), ("demo", "token")}:
             assert "--json" in result.output, path
 
 
@@ -262,7 +264,11 @@ PRODUCTION = {"PNC_MODE": "production"}
 def test_production_refuses_a_demo_home(small_home: Path, tmp_path: Path) -> None:
     assert refused(small_home, "init", env=PRODUCTION)["code"] == "invalid_settings"
     (tmp_path / "phrase").write_text("a long passphrase")
-    env = {**PRODUCTION, "PNC_KEY_PASSPHRASE_FILE": str(tmp_path / "phrase")}
+    env = {
+        **PRODUCTION,
+        "PNC_KEY_PASSPHRASE_FILE": str(tmp_path / "phrase"),
+        "PNC_SIGNER_SOCKET": str(tmp_path / "signer"),
+    }
     assert refused(small_home, "init", env=env)["code"] == "hierarchy_missing"
     result = run(small_home, "serve", env=env)
     assert result.exit_code == 1
@@ -270,11 +276,18 @@ def test_production_refuses_a_demo_home(small_home: Path, tmp_path: Path) -> Non
 
 
 def test_production_hands_out_no_key(tmp_path: Path) -> None:
-    from importlib.resources import files  # noqa: PLC0415
-
     (tmp_path / "phrase").write_text("a long passphrase")
-    env = {**PRODUCTION, "PNC_KEY_PASSPHRASE_FILE": str(tmp_path / "phrase")}
     home = tmp_path / "home"
+    with short_path() as socket, signing(home, socket):
+        _production_hands_out_no_key(tmp_path, home, socket)
+
+
+def _production_hands_out_no_key(tmp_path: Path, home: Path, socket: Path) -> None:
+    env = {
+        **PRODUCTION,
+        "PNC_KEY_PASSPHRASE_FILE": str(tmp_path / "phrase"),
+        "PNC_SIGNER_SOCKET": str(socket),
+    }
     demo = str(files("certs") / "hierarchies" / "demo.toml")
     made = run(home, "init", "--hierarchy", demo, "--json", env=env)
     assert made.exit_code == 0, made.stderr

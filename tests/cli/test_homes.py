@@ -37,6 +37,7 @@ def test_a_refused_start_leaves_the_settings(small_home: Path, tmp_path: Path) -
     (tmp_path / "phrase").write_text("a long passphrase")
     production = {
         "PNC_MODE": "production",
+        "PNC_SIGNER_SOCKET": str(tmp_path / "signer"),
         "PNC_KEY_PASSPHRASE_FILE": str(tmp_path / "phrase"),
     }
     assert "demo_key" in run(small_home, "serve", "--port", "18911", env=production).stderr

@@ -151,7 +151,11 @@ def test_a_runner_refuses_what_serve_refuses(small_home: Path) -> None:
     """Demo keys in production mode: each job once failed by itself, again and again."""
     phrase = small_home / "phrase"
     phrase.write_text("a passphrase of some length", "utf-8")
-    production = {"PNC_MODE": "production", "PNC_KEY_PASSPHRASE_FILE": str(phrase)}
+    production = {
+        "PNC_MODE": "production",
+        "PNC_KEY_PASSPHRASE_FILE": str(phrase),
+        "PNC_SIGNER_SOCKET": str(small_home / "signer"),
+    }
     done = subprocess.run(
         [*RUN, str(small_home), "jobs", "run", *OURS],
         cwd=ROOT,

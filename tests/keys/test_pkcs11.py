@@ -120,6 +120,7 @@ def test_more_threads_than_sessions_sign_at_once(keys: TokenKeys) -> None:
         assert all(pool.map(sign, range(200)))
 
 
+@pytest.mark.filterwarnings("ignore:This process .* multi-threaded:DeprecationWarning")
 def test_a_forked_child_signs_beside_its_parent(keys: TokenKeys) -> None:
     signer = keys.create("a.g1", Suite.P256)
     assert verifies(signer.public_key, signer.sign(b"before"), b"before")

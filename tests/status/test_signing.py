@@ -110,7 +110,9 @@ def test_a_demo_key_of_a_ca_signs_no_answer_in_production(small: Services) -> No
 
 def test_the_warning_that_ca_keys_are_exposed_is_shown_in_production(tmp_path: Path) -> None:
     (tmp_path / "pnc.toml").write_text(
-        'mode = "production"\n[keys]\npassphrase_file = "x"\n[status]\nsigner = "ca"\n', "utf-8"
+        'mode = "production"\n[keys]\npassphrase_file = "x"\n'
+        '[signer]\nsocket = "x"\n[status]\nsigner = "ca"\n',
+        "utf-8",
     )
     assert any("status.signer" in warning for warning in build(load({}, tmp_path)).warnings)
 

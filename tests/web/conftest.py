@@ -27,6 +27,7 @@ def installation(home: Path, mode: str = "demo") -> Services:
     """Return the services of a home, at a time that stands still."""
     environment = {"PNC_PUBLIC_URL": PUBLIC_URL, "PNC_MODE": mode}
     if mode == "production":
+        environment["PNC_SIGNER_SOCKET"] = str(home / "signer")
         environment["PNC_KEY_PASSPHRASE_FILE"] = str(home / "keys" / "passphrase")
     return services.build(settings.load(environment, home), clock=FixedClock(NOW))
 

@@ -141,6 +141,7 @@ def test_a_key_that_was_compromised_is_never_certified_again(caller: Caller) -> 
 def test_production_hands_out_no_key_and_names_the_ways(template: Path, tmp_path: Path) -> None:
     environment = {
         "PNC_MODE": "production",
+        "PNC_SIGNER_SOCKET": str(tmp_path / "signer"),
         "PNC_DATABASE_URL": f"sqlite:///{template / 'pnc.db'}",
         "PNC_KEY_PASSPHRASE_FILE": str(template / "keys" / "passphrase"),
     }

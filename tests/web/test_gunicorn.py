@@ -84,6 +84,9 @@ def refused(command: list[str], home: Path, **more: str) -> tuple[int, str]:
     return done.returncode, done.stderr.decode()
 
 
+_OPENED = {"PNC_KEY_PASSPHRASE_FILE": "{}/keys/passphrase", "PNC_SIGNER_SOCKET": "{}/signer"}
+
+
 @pytest.mark.parametrize("command", [COMMAND, [sys.executable, "-c", "import web.wsgi"]])
 @pytest.mark.parametrize(
     ("more", "message"),
@@ -91,7 +94,7 @@ def refused(command: list[str], home: Path, **more: str) -> tuple[int, str]:
         ({"PNC_DATABASE_URL": "mysql://x"}, "invalid_settings"),
         ({"PNC_DATABASE_URL": "sqlite:////nowhere/pnc.db"}, "store_unavailable"),
         ({"PNC_MODE": "production"}, "PNC_KEY_PASSPHRASE_FILE"),
-        ({"PNC_MODE": "production", "PNC_KEY_PASSPHRASE_FILE": "{}/keys/passphrase"}, "demo_key"),
+        ({"PNC_MODE": "production", **_OPENED}, "demo_key"),
     ],
     ids=short,
 )

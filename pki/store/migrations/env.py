@@ -10,6 +10,7 @@ import pki.store.schema_audit
 import pki.store.schema_entities
 import pki.store.schema_events
 import pki.store.schema_evidence
+import pki.store.schema_keys
 import pki.store.schema_partners
 import pki.store.schema_provisioning
 import pki.store.schema_roaming

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pki import access, audit, clients, emergency, foreign, gate, hierarchy, rotate, trust
+from pki import access, audit, ceremony, clients, emergency, foreign, gate, hierarchy, rotate, trust
 from pki.clock import format_time
 from pki.errors import Conflict, NotAllowed, NotFound, PkiError
 from pki.hierarchy import IssuerPlan
@@ -37,6 +37,7 @@ from pki.pkix.suites import Suite
 from pki.ports import Deployment, Transaction
 from pki.provision import rcp
 from pki.revoke import parse_reason, release, revoke
+from pki.status import StatusPolicy
 
 _EXPIRED_AT_ONCE: Final = 1000
 
@@ -293,6 +294,9 @@ _ACTS: Final[Mapping[str, Callable[[Deployment, Principal, Arguments], object]]]
     "root.lists": _list_root,
     "root.cross.add": _add_cross,
     "root.cross.remove": _remove_cross,
+    "ceremony.run": lambda d, p, given: ceremony.run(d, p, given["file"]),
+    "ceremony.sign": lambda d, p, given: ceremony.answer(d, p, StatusPolicy(), given["file"]),
+    "ceremony.accept": lambda d, p, given: ceremony.accept(d, p, given["file"]),
     "emergency.replace": lambda d, p, given: emergency.replace_cas(d, p, given["fingerprint"]),
 }
 """Every verb that calls `gate.enter`, from its arguments; a test holds both lists together."""

@@ -16,6 +16,7 @@ from pki import (
     access,
     approve,
     audit,
+    ceremony,
     clients,
     emergency,
     foreign,
@@ -44,6 +45,7 @@ from pki.ports import Deployment
 from pki.provision import rcp
 from pki.revoke import release, revoke
 from pki.services import Services
+from pki.status import StatusPolicy
 from tests.builders import Spec, make
 from tests.homes import ADMIN, demo_plans
 from tests.people import HOLDER, admin, controlled, proposal_id
@@ -373,6 +375,24 @@ def _abandon(world: World) -> Callable[[], object]:
     return lambda: rotate.retire(world.under, ALICE, "mo2-2.g1", abandon=True)
 
 
+def _sign_request(world: World) -> Callable[[], object]:
+    spki = OTHER_ROOT.certificate.spki
+    (plan,) = demo_plans("mo1-2")
+    asked = ceremony.Request(
+        plan=replace(plan, name="other-2", common_name="Another CA"),
+        generation=1,
+        parent="mo-2",
+        ca=spki,
+        responder=spki,
+    )
+    return lambda: ceremony.answer(world.under, ALICE, StatusPolicy(), asked.text())
+
+
+def _accept_root(world: World) -> Callable[[], object]:
+    answer, _ = ceremony.introduce(world.free, ADMIN, StatusPolicy(), "mo-2")
+    return lambda: ceremony.accept(world.under, ALICE, answer.text())
+
+
 def _replace_fallen(world: World) -> Callable[[], object]:
     revoke(world.free, ADMIN, world.ca, Reason.CA_COMPROMISE)
     return lambda: emergency.strike(world.under, ALICE, world.ca, Reason.CA_COMPROMISE)
@@ -443,6 +463,11 @@ _CONSEQUENCES: dict[str, Callable[[World], Callable[[], object]]] = {
     "root.cross.add": _add_cross,
     "root.cross.remove": _remove_cross,
     "emergency.replace": _replace_fallen,
+    "ceremony.run": lambda w: (
+        lambda: ceremony.run(w.under, ALICE, '[[rollover]]\nissuer = "mo-2"\n')
+    ),
+    "ceremony.sign": _sign_request,
+    "ceremony.accept": _accept_root,
 }
 
 

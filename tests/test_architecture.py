@@ -26,8 +26,8 @@ VERBS: dict[str, set[str]] = {
     "gate": {"audit"},
     "clients": {"access", "audit", "gate"},
     "approve": {
-        *("access", "audit", "clients", "emergency", "foreign", "gate", "hierarchy", "provision"),
-        *("revoke", "rotate", "trust"),
+        *("access", "audit", "ceremony", "clients", "emergency", "foreign", "gate", "hierarchy"),
+        *("provision", "revoke", "rotate", "status", "trust"),
     },
     "render_admin": {"approve"},
     "parties": {"access", "audit", "outbound"},
@@ -66,6 +66,9 @@ VERBS: dict[str, set[str]] = {
         "validate",
     },
     "render_partners": {"partners"},
+    "ceremony": {
+        *("access", "audit", "gate", "hierarchy", "issue", "rotate", "status", "trust"),
+    },
     "emergency": {
         *("access", "audit", "gate", "issue", "lookup", "provision", "revoke", "rotate"),
         "trust",

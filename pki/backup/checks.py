@@ -64,7 +64,7 @@ def run(deployment: Deployment, contents: Contents | None = None) -> list[Check]
 def refusal(deployment: Deployment, principal: Principal, policy: StatusPolicy) -> Check:
     """Try to have a CA sign; that it refuses is what is right before the confirmation."""
     with deployment.store.read() as tx:
-        signing = [i for i in tx.issuers.all() if i.state is IssuerState.ACTIVE]
+        signing = [i for i in tx.issuers.all() if i.state is IssuerState.ACTIVE and not i.offline]
     problem = "there is no CA to try it with"
     for issuer in signing[:1]:
         problem = "a CA signed before anybody confirmed"

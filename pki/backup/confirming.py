@@ -169,7 +169,9 @@ def _publish(deployment: Deployment, principal: Principal, policy: StatusPolicy)
 
 
 def _signs(issuer: Issuer, now: dt.datetime) -> bool:
-    return issuer.state in _SIGNING and load(issuer.certificate).not_after > now
+    return (
+        issuer.state in _SIGNING and not issuer.offline and load(issuer.certificate).not_after > now
+    )
 
 
 _SIGNING: Final = frozenset((IssuerState.ACTIVE, IssuerState.STATUS_ONLY))

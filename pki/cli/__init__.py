@@ -12,6 +12,7 @@ from pki.cli import (
     approvals,
     audit,
     backup,
+    ceremony,
     certificates,
     contracts,
     decisions,
@@ -83,6 +84,7 @@ for _module in (
     audit,
     backup,
     emergency,
+    ceremony,
 ):
     for _command in _module.COMMANDS:
         main.add_command(_command)

@@ -13,7 +13,7 @@ from typing import Final
 
 from pki import access, gate, trust
 from pki.errors import Conflict, Unavailable
-from pki.hierarchy.plans import IssuerPlan, read
+from pki.hierarchy.plans import IssuerPlan, read, read_document
 from pki.issue import Order, carry_out, lint_fully, validity_end
 from pki.model import Anchor, Domain, Issuer, IssuerState, Principal
 from pki.pkix import build
@@ -78,9 +78,8 @@ def _create_one(deployment: Deployment, principal: Principal, plan: IssuerPlan) 
     existed = _exists(deployment, plan)
     with deployment.store.read() as tx:
         parent = tx.issuers.active(plan.parent) if plan.parent else None
-    if not existed and plan.parent and parent is None:
-        raise _parent_missing(plan)
     if not existed:
+        _refuse_parent(plan, parent)
         _make_ca(deployment, principal, plan, parent)
     return Made(issuer=_equip(deployment, principal, plan, _id(plan, 1)), existed=existed)
 
@@ -102,9 +101,8 @@ def next_generation(
     with deployment.store.read() as tx:
         existing = tx.issuers.get(issuer_id)
         parent = tx.issuers.active(plan.parent) if plan.parent else None
-    if plan.parent and parent is None:
-        raise _parent_missing(plan)
     if existing is None or existing.state is IssuerState.PENDING:
+        _refuse_parent(plan, parent)
         _make_ca(deployment, principal, plan, parent, generation)
     return _equip(deployment, principal, plan, issuer_id)
 
@@ -113,12 +111,19 @@ def _id(plan: IssuerPlan, generation: int) -> str:
     return f"{plan.name}.g{generation}"
 
 
-def _parent_missing(plan: IssuerPlan) -> Conflict:
-    return Conflict(
-        "issuer_not_active",
-        f"{plan.name} needs the issuer {plan.parent}, which is not active.",
-        hint="`pnc issuer list` shows the states.",
-    )
+def _refuse_parent(plan: IssuerPlan, parent: Issuer | None) -> None:
+    if plan.parent and parent is None:
+        raise Conflict(
+            "issuer_not_active",
+            f"{plan.name} needs the issuer {plan.parent}, which is not active.",
+            hint="`pnc issuer list` shows the states.",
+        )
+    if parent is not None and parent.offline:
+        raise Conflict(
+            "issuer_offline",
+            f"The key of {parent.issuer_id} is not here; {plan.name} is signed where it is.",
+            hint="`pnc ceremony request` makes the file that travels there.",
+        )
 
 
 def _equip(
@@ -149,7 +154,7 @@ def _make_ca(
     generation: int = 1,
 ) -> None:
     issuer_id = _id(plan, generation)
-    signer = _key(deployment, issuer_id, plan.suite)
+    signer = key_for(deployment, issuer_id, plan.suite)
     issuer = Issuer(
         issuer_id=issuer_id,
         name=plan.name,
@@ -167,7 +172,7 @@ def _make_ca(
         crl_url=plan.crl_url,
         crl_shards=plan.crl_shards,
     )
-    order = _order(deployment, plan, parent or issuer, signer.public_key)
+    order = order_for(deployment, plan, parent or issuer, signer.public_key)
     order = replace(
         order, new_issuer=issuer if parent is not None else None, prepared=generation > 1
     )
@@ -175,7 +180,7 @@ def _make_ca(
     carry_out(deployment, principal, order)
 
 
-def _key(deployment: Deployment, label: str, suite: Suite) -> Signer:
+def key_for(deployment: Deployment, label: str, suite: Suite) -> Signer:
     """Make the key, or take the one that an interrupted run left behind uncertified."""
     try:
         return deployment.keys.create(label, suite)
@@ -183,12 +188,13 @@ def _key(deployment: Deployment, label: str, suite: Suite) -> Signer:
         return deployment.keys.signer(label)
 
 
-def _order(
+def order_for(
     deployment: Deployment,
     plan: IssuerPlan,
     issuer: Issuer,
     public_key: PublicKey,
 ) -> Order:
+    """Return the order for the certificate of a CA, from now to as long as it may be."""
     profile = find(plan.kind, plan.suite.edition)
     certificate = load(issuer.certificate) if issuer.certificate else None
     now = deployment.clock.now()
@@ -241,7 +247,10 @@ __all__ = [
     "IssuerPlan",
     "Made",
     "create",
+    "key_for",
     "lint_fully",
     "next_generation",
+    "order_for",
     "read",
+    "read_document",
 ]

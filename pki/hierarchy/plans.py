@@ -40,6 +40,11 @@ def read(text: str) -> list[IssuerPlan]:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _invalid([f"not TOML: {error}"]) from error
+    return read_document(document)
+
+
+def read_document(document: dict[str, Any]) -> list[IssuerPlan]:
+    """Read the tables of a hierarchy; errors as `read`."""
     faults: list[str] = []
     plans = list(_plans(document, faults))
     faults.extend(_structure_faults(plans))

@@ -29,7 +29,7 @@ class Issuer:
         issuer_id: `name` + `.g` + `generation`; the key everywhere.
         certificate: DER; empty while the state is `pending` (a root before its first signature).
         parent_id: issuer that signed it; None for a root.
-        key_label: where `Keys` finds the private key.
+        key_label: where `Keys` finds the private key; "" where it lies offline.
         owner: party id, or "" for the operator of this PKI.
         demo: made in demo mode; such a key is refused in production mode.
         crl_url: certificates of this issuer name its CRL (costs some 40 octets of each).
@@ -51,6 +51,11 @@ class Issuer:
     created_at: dt.datetime
     crl_url: bool = False
     crl_shards: int = 0
+
+    @property
+    def offline(self) -> bool:
+        """Tell whether the key is kept elsewhere, so that nothing can be signed here."""
+        return not self.key_label
 
     @property
     def published_as(self) -> str:

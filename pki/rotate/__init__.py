@@ -7,7 +7,7 @@ Issuing, deciding and answering never stop for it. Every step is safe to repeat 
 
 from __future__ import annotations
 
-from pki.rotate.cas import close, prepare, retire, settle, switch
+from pki.rotate.cas import close, plan_of, prepare, retire, settle, switch
 from pki.rotate.leaves import cps, responder
 from pki.rotate.lines import GRACE, line
 from pki.rotate.rehearsal import plan
@@ -23,6 +23,7 @@ __all__ = [
     "cps",
     "line",
     "plan",
+    "plan_of",
     "prepare",
     "responder",
     "retire",

@@ -46,7 +46,7 @@ def prepare(deployment: Deployment, principal: Principal, name: str) -> Rotation
     with deployment.store.read() as tx:
         found = line(tx, name)
         _refuse(found, Step.CLOSE)
-        wanted = _plan_of(tx, found.newest)
+        wanted = plan_of(tx, found.newest)
     act = {"name": name, "newest": found.newest.issuer_id}
     gate.enter(deployment, principal, "rotate.prepare", act)
     made = hierarchy.next_generation(deployment, principal, wanted, number(found))
@@ -61,7 +61,7 @@ def prepare(deployment: Deployment, principal: Principal, name: str) -> Rotation
     )
 
 
-def _plan_of(tx: Transaction, issuer: Issuer) -> IssuerPlan:
+def plan_of(tx: Transaction, issuer: Issuer) -> IssuerPlan:
     """Return the plan that an issuer could have been made from."""
     parent = tx.issuers.get(issuer.parent_id) if issuer.parent_id else None
     subject = load(issuer.certificate).x509.subject

@@ -63,7 +63,7 @@ def _due(
 ) -> Iterator[tuple[int, int]]:
     """Yield shard and newest number of the CRLs that are due; none of a CA that may not sign."""
     now = deployment.clock.now()
-    if issuer.state not in _SIGNING or issuer.kind is Kind.PE_ROOT:
+    if issuer.state not in _SIGNING or issuer.kind is Kind.PE_ROOT or issuer.offline:
         return
     certificate = load(issuer.certificate)
     if certificate.not_after <= now:

@@ -100,5 +100,6 @@ def _waiting(deployment: Deployment, policy: StatusPolicy) -> list[Issuer]:
         issuer
         for issuer in issuers
         if issuer.state in _SIGNING
+        and not issuer.offline
         and ends[issuer.issuer_id] < min(soon, load(issuer.certificate).not_after)
     ]

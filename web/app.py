@@ -107,7 +107,7 @@ def create_app(
     app.register_blueprint(opnc.blueprint(services.deployment))
     app.register_blueprint(ocpi_contracts.blueprint(services.deployment))
     app.register_blueprint(webhooks.blueprint(services.deployment, services.settings.outbound))
-    app.register_blueprint(remote.blueprint(services.partners))
+    app.register_blueprint(remote.blueprint(services.partners, services.roaming))
     pages = StatusPages(
         services.deployment,
         services.answers,

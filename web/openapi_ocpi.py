@@ -104,7 +104,7 @@ def _commands() -> Schema:
                 "summary": "Send a remote start or stop of an eMSP to a CPO partner.",
                 "requestBody": body("CommandOrder"),
                 "responses": {"202": good("The CPO took it.", ref("SentCommand"))}
-                | problems((*WRITE, 404), "Problem", PROBLEM),
+                | problems((*WRITE, 404, 422), "Problem", PROBLEM),
             },
         },
         "/v1/commands/{command_id}": {

@@ -9,6 +9,7 @@ import orjson
 from flask import Blueprint, Response, request
 
 from pki import render_partners
+from pki.authorize import Roaming
 from pki.model import CredentialKind, PartnerCommand
 from pki.partners import commands, remote
 from pki.partners.network import PartnerNetwork
@@ -30,6 +31,7 @@ class Remote:
     """The handlers, over one installation."""
 
     network: PartnerNetwork
+    roaming: Roaming
 
     def pending(self) -> Response:
         """Return a page of commands that wait for the caller's CPOs."""
@@ -55,7 +57,7 @@ class Remote:
             connector_id=fields.text("connectorId", longest=36),
             session_id=fields.text("sessionId", longest=36),
         )
-        sent = remote.send(self.network, principal, order)
+        sent = remote.send(self.network, self.roaming, principal, order)
         return json_answer(render_partners.sent_json(sent), 202)
 
     def sent(self, command_id: str) -> Response:
@@ -76,10 +78,10 @@ def _shown(command: PartnerCommand) -> dict[str, object]:
     return render_partners.command_json(command) | {"request": orjson.loads(command.document)}
 
 
-def blueprint(network: PartnerNetwork) -> Blueprint:
+def blueprint(network: PartnerNetwork, roaming: Roaming) -> Blueprint:
     """Return the routes."""
     routes = Blueprint("remote", __name__)
-    handlers = Remote(network)
+    handlers = Remote(network, roaming)
     routes.add_url_rule(PATH, "pending", handlers.pending, methods=["GET"])
     routes.add_url_rule(PATH, "send", handlers.send, methods=["POST"])
     routes.add_url_rule(f"{PATH}/<command_id>", "sent", handlers.sent, methods=["GET"])

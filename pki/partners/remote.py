@@ -8,10 +8,20 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from pki import access, audit
-from pki.errors import BadInput, NotFound, Unavailable
+from pki import access, audit, authorize
+from pki.authorize import Roaming
+from pki.errors import BadInput, NotFound, PolicyViolation, Unavailable
 from pki.ids import quote
-from pki.model import CredentialKind, Partner, PartnerCommand, PartnerParty, Principal
+from pki.model import (
+    Allowed,
+    Authorisation,
+    CredentialKind,
+    Partner,
+    PartnerCommand,
+    PartnerParty,
+    Principal,
+    Role,
+)
 from pki.partners import tokens
 from pki.partners.commands import TIMEOUT
 from pki.partners.network import (
@@ -49,12 +59,17 @@ class RemoteOrder:
     session_id: str | None = None
 
 
-def send(network: PartnerNetwork, principal: Principal, order: RemoteOrder) -> PartnerCommand:
+def send(
+    network: PartnerNetwork, roaming: Roaming, principal: Principal, order: RemoteOrder
+) -> PartnerCommand:
     """
     Send a command and keep it until the station's answer comes, or its time is over.
 
+    A start is authorised like a driver who stands there; its session comes back with the reference.
+
     Raises:
         BadInput: `field_missing`, `invalid_uid`, `invalid_ocpi_party`.
+        PolicyViolation: `command_refused`: the driver may not charge there.
         NotFound: `credential_unknown`, `party_unreachable` (no partner takes commands for the CPO).
         Unavailable: `command_rejected`, and what a call raises.
     """
@@ -64,6 +79,9 @@ def send(network: PartnerNetwork, principal: Principal, order: RemoteOrder) -> P
     with network.deployment.store.read() as tx:
         partner, party = _way(tx, str(PartyKey.parse(order.cpo)))
         own, body = _body(tx, partner, principal, order, now)
+    if order.command is Command.START_SESSION:
+        told = _authorised(network, roaming, principal, order, (party.party, own))
+        body["authorization_reference"] = told.reference
     own_url = f"{network.base_url}/{version_of(partner)}/emsp/commands"
     body["response_url"] = f"{own_url}/{order.command}/{command_id}"
     command = PartnerCommand(
@@ -95,6 +113,31 @@ def send(network: PartnerNetwork, principal: Principal, order: RemoteOrder) -> P
         Routing(to=PartyKey.parse(party.party), sender=PartyKey.parse(own)),
     )
     return command
+
+
+def _authorised(
+    network: PartnerNetwork,
+    roaming: Roaming,
+    principal: Principal,
+    order: RemoteOrder,
+    between: tuple[str, str],
+) -> Authorisation:
+    """Return the authorisation of a start, given to the CPO. Raises as `send`."""
+    cpo, own = between
+    with network.deployment.store.read() as tx:
+        accounts = tokens.providers_of(tx, own)
+    told = authorize.credential(
+        network.deployment,
+        roaming,
+        Principal(name=principal.name, role=Role.CPO, parties=(cpo,)),
+        order.kind,
+        order.uid or "",
+        emsps=accounts,
+        evse_id=order.evse_uid,
+    )
+    if told.allowed is not Allowed.ALLOWED:
+        raise PolicyViolation("command_refused", told.explanation)
+    return told
 
 
 def _deliver(

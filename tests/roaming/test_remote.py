@@ -16,7 +16,8 @@ from pki.services import Services
 from tests.homes import ADMIN
 from tests.roaming.conftest import CPO, EMSP, Ours, ocpi_code, registered
 from tests.roaming.mock_partner import MockPartner
-from tests.roaming.samples import TOKEN
+from tests.roaming.samples import SESSION, TOKEN
+from tests.roaming.test_tokens import agree
 from tests.web.calling import Caller, code
 from web.app import create_app
 
@@ -68,6 +69,9 @@ def test_an_emsp_starts_a_session_at_a_partner_and_hears_what_the_station_did(
     order = {"command": "START_SESSION", "cpo": "NL*CPX", "locationId": "L1", "evseUid": "E1"}
     assert code(csms.post("/v1/commands", order, role="emsp")) == (400, "field_missing")
     order["uid"] = "DE-MOA-C12345678-X"
+    assert code(csms.post("/v1/commands", order, role="emsp")) == (422, "command_refused")
+    assert partner.calls("POST", "/receiver/commands/START_SESSION") == []
+    agree(ours.services, "NLCPX", "DEMOA")
     partner.command_result = "REJECTED"
     assert code(csms.post("/v1/commands", order, role="emsp")) == (503, "command_rejected")
     partner.command_result = "ACCEPTED"
@@ -77,6 +81,12 @@ def test_an_emsp_starts_a_session_at_a_partner_and_hears_what_the_station_did(
     got = partner.calls("POST", "/receiver/commands/START_SESSION")[-1]
     assert (got.body["token"]["uid"], got.body["evse_uid"]) == ("DEMOAC12345678", "E1")
     assert got.headers["ocpi-to-party-id"] == "CPX"
+    reference = got.body["authorization_reference"]
+    session = SESSION | {"cdr_token": got.body["token"], "authorization_reference": reference}
+    answer = theirs.call("PUT", "/ocpi/2.2.1/emsp/sessions/NL/CPX/S-1", session)
+    assert ocpi_code(answer) == (200, 1000), answer.text
+    with ours.services.deployment.store.read() as tx:
+        assert [s.external_id for s in tx.sessions.by_reference(reference)] == ["S-1"]
     path = got.body["response_url"].removeprefix(ours.services.settings.public_url)
     assert path.endswith(command_id)
     wrong = path.replace("START", "STOP")

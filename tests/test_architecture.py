@@ -41,6 +41,8 @@ VERBS: dict[str, set[str]] = {
     "limits": set(),
     "sign": {"audit", "limits"},
     "signer": {"sign"},
+    "bulk": {"audit", "issue"},
+    "pkcs12_file": set(),
     "issue": {"access", "audit", "contracts", "sign"},
     "enrol": {"access", "audit", "issue", "outbound"},
     "stations": {"access", "audit", "enrol", "issue"},

@@ -12,12 +12,14 @@ from pki.cli import (
     approvals,
     audit,
     backup,
+    bulk,
     ceremony,
     certificates,
     contracts,
     decisions,
     emergency,
     enrolments,
+    export,
     installation,
     jobs,
     partners,
@@ -83,8 +85,10 @@ for _module in (
     approvals,
     audit,
     backup,
+    bulk,
     emergency,
     ceremony,
+    export,
 ):
     for _command in _module.COMMANDS:
         main.add_command(_command)

@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from pki import lookup, render
+from pki.cli.bulk import from_option
+from pki.cli.bulk import run as many
 from pki.cli.output import (
     HomeOption,
     Json,
@@ -69,6 +71,7 @@ csr_option = click.option(
 @click.command("issue")
 @click.option("--profile", required=True, type=click.Choice(LEAVES), help="Kind of certificate.")
 @csr_option
+@from_option
 @click.option("--common-name", help="CN, where the key is generated here.")
 @edition_option
 @suite_option
@@ -85,6 +88,7 @@ def issue_command(  # noqa: PLR0913 - one parameter per option
     *,
     profile: str,
     csr: Path | None,
+    source: Path | None,
     common_name: str | None,
     edition: str | None,
     suite: str | None,
@@ -95,7 +99,17 @@ def issue_command(  # noqa: PLR0913 - one parameter per option
     passphrase_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Issue a leaf certificate from a CSR, or with a key generated here."""
+    """Issue a leaf certificate from a CSR, or with a key generated here; many with --from."""
+    if source is not None:
+        many(
+            home,
+            source.read_bytes(),
+            kind=Kind(profile),
+            out=out,
+            passphrase_file=passphrase_file,
+            as_json=as_json,
+        )
+        return
     request = IssueRequest(
         kind=Kind(profile),
         request=csr.read_bytes() if csr else None,
@@ -326,38 +340,6 @@ def _show_intents(services: Services, *, as_json: bool) -> None:
     )
 
 
-@click.command("export")
-@click.argument("reference", metavar="SERIAL|FINGERPRINT")
-@click.option(
-    "--form",
-    type=click.Choice(["chain", "pem", "der"]),
-    default="chain",
-    show_default=True,
-    help="chain: PEM, leaf first, root not included; pem, der: the certificate alone.",
-)
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="File (default: -).")
-@json_option
-@click.pass_obj
-@with_errors
-def export_command(
-    home: HomeOption, *, reference: str, form: str, out: Path | None, as_json: bool
-) -> None:
-    """Write a certificate or its chain."""
-    with installation(home) as services:
-        found = lookup.find(services.deployment, operator(), reference)
-    chain = found.chain if form == "chain" else found.chain[:1]
-    data = found.record.der if form == "der" else "".join(map(pem.encode, chain)).encode()
-    if out is not None:
-        out.write_bytes(data)
-    if as_json:
-        body = {**render.found_json(found), "file": str(out) if out else None}
-        emit(body, as_json=True, table=lambda: "")
-    elif out is None:
-        click.echo(data, nl=False)
-    else:
-        click.echo(f"Wrote {out}.")
-
-
 @click.group("issuer")
 def issuer_group() -> None:
     """The CAs of this PKI."""
@@ -388,6 +370,5 @@ COMMANDS: Final = (
     release_command,
     show_command,
     list_command,
-    export_command,
     issuer_group,
 )

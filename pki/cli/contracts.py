@@ -9,6 +9,8 @@ from typing import Final
 import click
 
 from pki import contracts, render
+from pki.cli.bulk import from_option
+from pki.cli.bulk import run as many
 from pki.cli.certificates import (
     csr_option,
     edition_option,
@@ -28,6 +30,7 @@ from pki.cli.output import (
     with_errors,
 )
 from pki.clock import parse_time
+from pki.errors import BadInput
 from pki.ids import Edition
 from pki.issue import IssueRequest
 from pki.model import Contract, ContractState, Whitelist
@@ -46,8 +49,9 @@ def contract_group() -> None:
 
 
 @contract_group.command("issue")
-@click.option("--emaid", required=True, help="Contract identifier; becomes the CN.")
+@click.option("--emaid", help="Contract identifier; becomes the CN.")
 @csr_option
+@from_option
 @edition_option
 @suite_option
 @click.option("--issuer", help="Name of the issuer (default: the active one that fits).")
@@ -60,8 +64,9 @@ def contract_group() -> None:
 def contract_issue(  # noqa: PLR0913 - one parameter per option
     home: HomeOption,
     *,
-    emaid: str,
+    emaid: str | None,
     csr: Path | None,
+    source: Path | None,
     edition: str | None,
     suite: str | None,
     issuer: str | None,
@@ -70,7 +75,19 @@ def contract_issue(  # noqa: PLR0913 - one parameter per option
     passphrase_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Issue a contract certificate and register its contract."""
+    """Issue a contract certificate and register its contract; many with --from."""
+    if source is not None:
+        many(
+            home,
+            source.read_bytes(),
+            kind=Kind.CONTRACT,
+            out=out,
+            passphrase_file=passphrase_file,
+            as_json=as_json,
+        )
+        return
+    if emaid is None:
+        raise BadInput("emaid_missing", "Say whose contract: --emaid, or --from FILE for many.")
     request = IssueRequest(
         kind=Kind.CONTRACT,
         request=csr.read_bytes() if csr else None,

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from pki.errors import PkiError
-from pki.issue.chains import chain_of, chain_to_root, crl_address
+from pki.issue.chains import chain_of, chain_to_root, crl_address, issuer_chain
 from pki.issue.order import IssueRequest, Placed, Wanted, newest_issuer, place, place_many
 from pki.issue.own import attribute, own_leaf
 from pki.issue.phases import carry_out, carry_out_many
@@ -139,11 +139,13 @@ __all__ = [
     "crl_address",
     "issue",
     "issue_many",
+    "issuer_chain",
     "judged",
     "lint_fully",
     "linted_twin",
     "newest_issuer",
     "own_leaf",
+    "place_many",
     "preview",
     "spki_hash",
     "twin_of",

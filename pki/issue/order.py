@@ -39,6 +39,7 @@ class IssueRequest:
             `station`, `csms`).
         not_before: begin of validity where it lies in the future; else it is now.
         cut: an end later than profile and issuer allow is brought forward, not refused.
+        intent_id: for whoever must find it again after a crash; no two intents have the same.
     """
 
     kind: Kind
@@ -52,6 +53,7 @@ class IssueRequest:
     not_after: dt.datetime | None = None
     not_before: dt.datetime | None = None
     cut: bool = False
+    intent_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,6 +264,7 @@ def _order(
         owner=owner,
         alternate_key=asked.alternate_key,
         spki=asked.spki,
+        intent_id=request.intent_id,
         not_before=begin,
         not_after=validity_end(profile, certificate, begin, request.not_after, cut=request.cut),
     )

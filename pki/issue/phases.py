@@ -121,7 +121,7 @@ Step = Callable[[Deployment, Sequence[_Work]], None]
 def _intent(deployment: Deployment, principal: Principal, order: Order) -> Intent:
     serial = SerialNumber.from_int(_random_serial())
     return Intent(
-        intent_id=secrets.token_hex(12),
+        intent_id=order.intent_id or secrets.token_hex(12),
         issuer_id=order.issuer.issuer_id,
         serial=serial,
         profile=order.profile.profile_id,

@@ -27,6 +27,7 @@ class Order:
         new_issuer: the CA that comes to life with this certificate, or None.
         prepared: that CA signs status only, until `pki.rotate` switches to it.
         alternate_key: X448 key beside an Ed448 one, where the profile has it.
+        intent_id: that its intent shall have; None: any.
         spki: the key as DER SubjectPublicKeyInfo, where somebody wrote it already.
     """
 
@@ -43,6 +44,7 @@ class Order:
     new_issuer: Issuer | None = None
     alternate_key: x448.X448PublicKey | None = None
     prepared: bool = False
+    intent_id: str | None = None
     spki: bytes | None = None
 
     def key_octets(self) -> bytes:

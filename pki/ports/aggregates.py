@@ -115,6 +115,8 @@ class Certificates(Protocol):
     def by_keys(self, spki_sha256s: list[bytes]) -> list[CertificateRecord]:
         """Return the certificates of any of these public keys."""
 
+    def by_intents(self, intent_ids: list[str]) -> list[CertificateRecord]: ...
+
     def by_contract(self, contract_id: str) -> list[CertificateRecord]: ...
 
     def search(  # noqa: PLR0913 - one keyword per filter

@@ -42,6 +42,7 @@ _KEYS: Final[Mapping[str, type]] = {
     "audit.checkpoint_minutes": int,
     "decisions.keep_days": int,
     "ocpp.base64url_hash_data": bool,
+    "bulk.signers": list,
     "enrol.approval": list,
     "enrol.require_registration": bool,
     "enrol.requests_per_minute": int,
@@ -171,6 +172,7 @@ def _settings(
         outbound=OutboundPolicy(allowed=_networks("outbound.allowed_networks", values, faults)),
         enrol=_enrol(values, faults),
         enrolment=enrolment.read(values, faults),
+        bulk_signers=_paths("bulk.signers", values, faults),
         keep_decisions=dt.timedelta(
             days=_number(values, "decisions.keep_days", 400, 1, 36_500, faults)
         ),
@@ -210,6 +212,14 @@ def _tokens(values: Mapping[str, object], faults: list[str]) -> TokenPolicy:
 def _path(values: Mapping[str, object], key: str) -> Path | None:
     text = values.get(key)
     return Path(str(text)).expanduser() if text else None
+
+
+def _paths(key: str, values: Mapping[str, object], faults: list[str]) -> tuple[Path, ...]:
+    listed = values.get(key, [])
+    names = listed if isinstance(listed, list) else []
+    if not all(isinstance(name, str) for name in names):
+        faults.append(f"{key} holds what is no text")
+    return tuple(Path(str(name)).expanduser() for name in names)
 
 
 def _networks(key: str, values: Mapping[str, object], faults: list[str]) -> tuple[Network, ...]:

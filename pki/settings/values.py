@@ -41,6 +41,7 @@ class Settings:
         mtls_port: second listener, TLS with client certificates, for re-enrolment; 0: none.
         tls_certificate, tls_key: PEM files of that listener; a demo makes its own.
         enrolment: what is asked before a certificate is issued.
+        bulk_signers: files of public keys whose owners may sign jobs for `pnc bulk run`.
         base64url_hash_data: iso15118CertificateHashData of OCPP may also come as one deployed
             station stack writes them: base64url hashes, decimal serial number.
     """
@@ -63,6 +64,7 @@ class Settings:
     audit: AuditPolicy = field(default_factory=AuditPolicy)
     enrol: EnrolPolicy = field(default_factory=EnrolPolicy)
     enrolment: EnrolmentRules = field(default_factory=EnrolmentRules)
+    bulk_signers: tuple[Path, ...] = ()
     mtls_port: int = 0
     tls_certificate: Path | None = None
     tls_key: Path | None = None

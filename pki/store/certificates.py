@@ -82,6 +82,9 @@ _BY_KEY: Final = (
 _BY_KEYS: Final = select(certificates).where(
     certificates.c.spki_sha256.in_(bindparam("spki_sha256s", expanding=True))
 )
+_BY_INTENTS: Final = select(certificates).where(
+    certificates.c.intent_id.in_(bindparam("intent_ids", expanding=True))
+)
 _BY_CONTRACT: Final = (
     select(certificates)
     .where(certificates.c.contract_id == bindparam("contract_id"))
@@ -178,6 +181,13 @@ class CertificateRows:
         if not spki_sha256s:
             return []
         rows = self._session.rows(_BY_KEYS, {"spki_sha256s": spki_sha256s})
+        return [_record(row) for row in rows]
+
+    def by_intents(self, intent_ids: list[str]) -> list[CertificateRecord]:
+        """Return the certificates of any of these intents, with one query."""
+        if not intent_ids:
+            return []
+        rows = self._session.rows(_BY_INTENTS, {"intent_ids": intent_ids})
         return [_record(row) for row in rows]
 
     def by_contract(self, contract_id: str) -> list[CertificateRecord]:

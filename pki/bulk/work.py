@@ -1,0 +1,192 @@
+"""Rows to certificates: judged without a trace, then issued in groups under their own intents."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from pki import audit
+from pki.bulk.keys import KeyPlace
+from pki.bulk.rows import Fault, Row
+from pki.errors import BadInput, PkiError
+from pki.issue import Issued, IssueRequest, issue_many, place_many
+from pki.model import CertificateRecord, Intent, IntentState, Principal
+from pki.pkix import csr
+from pki.pkix.profiles import Kind, find
+from pki.pkix.suites import PublicKey
+from pki.ports import Deployment
+
+_UNFINISHED: Final = (IntentState.OPEN, IntentState.SIGNING)
+_ID_DIGITS: Final = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """
+    A row that may be issued.
+
+    Attributes:
+        spki: of the key that its CSR proved to be held, or that was made here.
+    """
+
+    line: int
+    name: str
+    not_after: dt.datetime | None
+    spki: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """
+    What a row got.
+
+    Attributes:
+        before: an earlier run issued it.
+    """
+
+    line: int
+    record: CertificateRecord
+    before: bool
+
+
+def prepare_rows(
+    deployment: Deployment,
+    principal: Principal,
+    kind: Kind,
+    rows: Sequence[Row],
+    keys: KeyPlace | None,
+) -> list[Ready | Fault]:
+    """
+    Judge rows as `pki.issue.issue` would; nothing is stored but keys made for them.
+
+    Args:
+        keys: where keys are made for rows without a CSR; None where there is no place for them.
+    """
+    asked = [_ready_or_fault(kind, row, keys) for row in rows]
+    ready = [each for each in asked if isinstance(each, Ready)]
+    placed = place_many(deployment, [(principal, _request(kind, each, None)) for each in ready])
+    wrong = {
+        each.line: Fault.of(each.line, found)
+        for each, found in zip(ready, placed, strict=True)
+        if isinstance(found, PkiError)
+    }
+    return [wrong.get(each.line, each) for each in asked]
+
+
+def _ready_or_fault(kind: Kind, row: Row, keys: KeyPlace | None) -> Ready | Fault:
+    try:
+        spki = _spki(kind, row, keys)
+    except PkiError as error:
+        return Fault.of(row.line, error)
+    return Ready(line=row.line, name=row.name, not_after=row.not_after, spki=spki)
+
+
+def _spki(kind: Kind, row: Row, keys: KeyPlace | None) -> bytes:
+    if row.csr is not None:
+        parsed = csr.parse(row.csr)
+        profile = find(kind, parsed.suite.edition)
+        wanted = csr.check_common_name(profile, row.name)
+        if csr.check_common_name(profile, parsed.common_name) != wanted:
+            raise BadInput(
+                "common_name_mismatch", f"The CSR names {parsed.common_name}, the row {row.name}."
+            )
+        return parsed.spki
+    if keys is None:
+        raise BadInput(
+            "csr_missing",
+            "The row has no CSR, and there is no place for a key made here.",
+            hint="Name a directory with --out and, outside demo mode, a --passphrase-file.",
+        )
+    return keys.spki(row.name)
+
+
+def issue_rows(
+    deployment: Deployment, principal: Principal, job: str, kind: Kind, rows: Sequence[Ready]
+) -> list[Done | Fault]:
+    """
+    Issue what was judged, except rows that an earlier run issued; one commit serves all.
+
+    Raises:
+        Unavailable: the store is out of reach.
+    """
+    had, identifiers = _standing(deployment, principal, job, rows)
+    new = [row for row in rows if row.line not in had]
+    requests = [(principal, _request(kind, row, identifiers[row.line])) for row in new]
+    outcomes = issue_many(deployment, requests) if requests else []
+    made = {row.line: outcome for row, outcome in zip(new, outcomes, strict=True)}
+    return [
+        Done(line=row.line, record=had[row.line], before=True)
+        if row.line in had
+        else _done(row.line, made[row.line])
+        for row in rows
+    ]
+
+
+def _done(line: int, outcome: Issued | PkiError) -> Done | Fault:
+    if isinstance(outcome, PkiError):
+        return Fault.of(line, outcome)
+    return Done(line=line, record=outcome.record, before=False)
+
+
+def _request(kind: Kind, row: Ready, intent_id: str | None) -> IssueRequest:
+    key = load_der_public_key(row.spki)
+    if not isinstance(key, PublicKey):
+        raise TypeError("a row is ready with a key of no suite")
+    return IssueRequest(
+        kind=kind,
+        public_key=key,
+        common_name=row.name,
+        not_after=row.not_after,
+        intent_id=intent_id,
+    )
+
+
+def _identifier(job: str, line: int, attempt: int) -> str:
+    told = f"{job}:{line}:{attempt}".encode()
+    return hashlib.sha256(told).hexdigest()[:_ID_DIGITS]
+
+
+def _standing(
+    deployment: Deployment, principal: Principal, job: str, rows: Sequence[Ready]
+) -> tuple[dict[int, CertificateRecord], dict[int, str]]:
+    """
+    Return what rows got by earlier runs, and for the others the identifier of their next intent.
+
+    An intent that a killed run left behind is closed before the next one: whoever may still sign
+    it cannot store its certificate any more.
+    """
+    had: dict[int, CertificateRecord] = {}
+    free: dict[int, str] = {}
+    attempt, asked = 0, {row.line for row in rows}
+    while asked:
+        named = {_identifier(job, line, attempt): line for line in asked}
+        with deployment.store.read() as tx:
+            found = tx.intents.several(list(named))
+            completed = [i for i in found.values() if i.state is IntentState.COMPLETED]
+            records = tx.certificates.by_intents([intent.intent_id for intent in completed])
+        _abandon(deployment, principal, (i for i in found.values() if i.state in _UNFINISHED))
+        had |= {named[record.intent_id]: record for record in records}
+        free |= {line: each for each, line in named.items() if each not in found}
+        asked = {named[each] for each, i in found.items() if i.state is not IntentState.COMPLETED}
+        attempt += 1
+    return had, free
+
+
+def _abandon(deployment: Deployment, principal: Principal, left: Iterable[Intent]) -> None:
+    intents = list(left)
+    if not intents:
+        return
+    named = [intent.intent_id for intent in intents]
+    acts = [
+        audit.Act(i.issuer_id, principal.name, i.serial.value, {"intent": i.intent_id})
+        for i in intents
+    ]
+    with deployment.store.write() as tx:
+        for state in _UNFINISHED:
+            tx.intents.move_many(named, state, IntentState.ABANDONED)
+        audit.record_batch(tx, "certificate.abandon", deployment.clock.now(), acts)

@@ -46,6 +46,7 @@ def by_emaid(deployment: Deployment, principal: Principal, text: str) -> list[He
         BadInput: `invalid_emaid`.
         NotFound: `contract_unknown`.
     """
+    access.require(principal, access.Action.READ_BUNDLES)  # or anybody learns which there are
     with deployment.store.read() as tx:
         contract = shelf.contract_of(tx, text)
         access.require(principal, access.Action.READ_BUNDLES, contract.account.value)

@@ -63,6 +63,7 @@ def sign_contract(deployment: Deployment, principal: Principal, data: ContractDa
         PolicyViolation: those of `pki.provision.chains.ChainFault`, `account_unknown`,
             `suite_mismatch`, `response_too_large`, `message_schema`.
     """
+    access.require(principal, access.Action.SIGN_BUNDLE)
     certificates = _read(data.chain)
     contents = _contents(certificates, data)
     emaid = _emaid(certificates[0], contents.edition, data.emaid)
@@ -105,11 +106,11 @@ def store_signed(  # noqa: PLR0913 - whose, what, for which car
         As `sign_contract`, and BadInput (`not_a_bundle`, codes of the EXI layer), and
         PolicyViolation (codes of `pki.v2g.signature.SignatureFault`).
     """
+    access.require(principal, access.Action.STORE_BUNDLE)
     signed = response.read(message, edition)
     contents = response.contents_of(signed)
     certificates = _read(contents.chain)
     name = _emaid(certificates[0], edition, emaid or contents.emaid or None)
-    access.require(principal, access.Action.STORE_BUNDLE)
     cps = tuple(load(der) for der in response.cps_chain_of(signed))
     verify(messages.decode(message, edition), cps[0].public_key)
     now = deployment.clock.now()

@@ -133,6 +133,7 @@ def prepare(
     Args:
         moving: the contract may be another car's; its bundles there are the caller's to take.
     """
+    access.require(principal, access.Action.GENERATE_BUNDLE)  # or anybody learns which cars exist
     now = deployment.clock.now()
     _period(wanted, now)
     with deployment.store.read() as tx:

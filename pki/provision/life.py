@@ -240,6 +240,7 @@ def _opened(deployment: Deployment, *, dry_run: bool) -> AbstractContextManager[
 
 def _own(tx: Transaction, principal: Principal, text: str) -> Contract:
     """Return a contract of the caller's, its account held in a write."""
+    access.require(principal, access.Action.KEEP_BUNDLES)  # or anybody learns which there are
     contract = shelf.contract_of(tx, text)
     access.require(principal, access.Action.KEEP_BUNDLES, contract.account.value)
     contracts.require_account(tx, contract.account.value, lock=True)

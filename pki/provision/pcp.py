@@ -69,6 +69,7 @@ def deposit(  # noqa: PLR0913 - leaf, chain, and what came with them
         PolicyViolation: those of `pki.provision.chains.ChainFault`, `suite_mismatch`,
             `key_agreement_missing`.
     """
+    access.require(principal, access.Action.KEEP_VEHICLES)
     leaf, *subs = _read(certificate, sub_cas)
     pcid = _pcid(leaf)
     access.require(principal, access.Action.KEEP_VEHICLES, pcid.wmi.value)

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from pki import audit, sign
+from pki import access, audit, sign
 from pki.errors import Conflict, NotFound, PkiError, Unavailable
 from pki.model import CrlIntent, CrlRecord, IntentState, Issuer, IssuerState, Principal
 from pki.pkix import crl
@@ -110,11 +110,13 @@ def publish(  # noqa: PLR0913 - whose CRL, by whom, after which
         after: number of the predecessor (0: none) that was found due; another one is a conflict.
 
     Raises:
+        NotAllowed: `role_not_allowed`.
         PolicyViolation: `crl_differs`: an entry would leave without leave; `lint_failed`;
             `issuer_expired`.
         Conflict: `crl_number_taken`: somebody else builds it.
         Unavailable: store or key out of reach.
     """
+    access.require(principal, access.Action.KEEP_HIERARCHY)
     with tempfile.TemporaryFile() as tbs_file, tempfile.TemporaryFile() as whole:
         draft = crl_draft.write(deployment, issuer, shard, policy, tbs_file)
         if after is not None and after != (draft.before.number if draft.before else 0):

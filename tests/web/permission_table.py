@@ -101,6 +101,15 @@ def _own() -> Iterator[Case]:
     yield Case("POST", f"{one}/release", Action.REVOKE, "/v1/certificates/12/release", {})
     body = {"emaid": EMAID}
     yield Case("POST", "/v1/contracts/validate", Action.VALIDATE, body=body)
+    rule = "/v1/enrolments/<enrolment_id>"
+    yield Case("GET", "/v1/enrolments", Action.READ_ENROLMENTS)
+    for verb, body in (("accept", {}), ("reject", {"reason": "x"})):
+        where = f"/v1/enrolments/e/{verb}"
+        yield Case("POST", f"{rule}/{verb}", Action.ACCEPT_ENROLMENTS, where, body)
+    rule = "/v1/vra/cpo/endEntities"
+    yield Case("GET", rule, Action.READ_STATIONS)
+    yield Case("PUT", rule, Action.KEEP_STATIONS, body={"commonName": SECC})
+    yield Case("DELETE", f"{rule}/<name>", Action.KEEP_STATIONS, f"{rule}/{SECC}")
     yield Case("GET", "/v1/audit", Action.READ_AUDIT)
     yield Case("GET", "/v1/proposals", Action.READ_PROPOSALS)
     one = "/v1/proposals/<proposal_id>"

@@ -252,6 +252,9 @@ _INSIDE = {
     # parts of verbs that asked before, given what these looked up
     "agreements/__init__.py:write",
     "authorize/found.py:read",
+    "authorize/places.py:covers",
+    "ceremony/values.py:transcript",
+    "enrol/consent.py:settle",
     "issue/phases.py:carry_out",
     "issue/rules.py:check_name",
     "provision/generate.py:make",
@@ -262,7 +265,7 @@ _INSIDE = {
     "validate/after.py:require_own",
     "validate/receipts.py:write",
     # these ask by way of the requests of a group: `issue.order.placed`
-    "enrol/__init__.py:enrol",
+    "issue/__init__.py:judged",
     "issue/__init__.py:issue",
     "issue/__init__.py:preview",
     "issue/order.py:place",

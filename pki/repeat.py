@@ -11,17 +11,23 @@ import datetime as dt
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
-from pki.errors import BadInput, PolicyViolation
+from pki.errors import BadInput, Conflict, PkiError, PolicyViolation
 from pki.model import Principal, Remembered
 from pki.ports import Deployment, Store, Transaction
 
 KEPT: Final = dt.timedelta(days=1)
 _KEY: Final = re.compile(r"[!-~]{1,64}")
 _BATCH: Final = 1000
+
+ABANDONED: Final = dt.timedelta(minutes=1)
+"""After that a key that was taken belongs to nobody who still works."""
+
+Plain = Callable[[], tuple[int, str]]
+"""What is done once and commits by itself; returns status and JSON."""
 
 Work = Callable[[Deployment], tuple[int, str]]
 """What is done once, all of it through the deployment given; returns status and JSON."""
@@ -68,6 +74,21 @@ def digest(method: str, path: str, body: bytes) -> bytes:
     return hashlib.sha256(b"\0".join((method.encode(), path.encode(), body))).digest()
 
 
+def _claim(deployment: Deployment, principal: Principal, key: str, request: bytes) -> Remembered:
+    if not _KEY.fullmatch(key):
+        raise BadInput(
+            "invalid_idempotency_key", "An Idempotency-Key has 1 to 64 printable characters."
+        )
+    return Remembered(
+        client=principal.name,
+        key=key,
+        request=request,
+        status=0,
+        answer="",
+        created_at=deployment.clock.now(),
+    )
+
+
 def once(
     deployment: Deployment, principal: Principal, key: str, request: bytes, work: Work
 ) -> Told:
@@ -81,18 +102,7 @@ def once(
         PolicyViolation: `idempotency_key_reused`: the key belongs to another request.
         Unavailable: `store_busy`, also where the same request takes too long elsewhere.
     """
-    if not _KEY.fullmatch(key):
-        raise BadInput(
-            "invalid_idempotency_key", "An Idempotency-Key has 1 to 64 printable characters."
-        )
-    claim = Remembered(
-        client=principal.name,
-        key=key,
-        request=request,
-        status=0,
-        answer="",
-        created_at=deployment.clock.now(),
-    )
+    claim = _claim(deployment, principal, key, request)
     with deployment.store.write() as tx:
         before = _claimed(tx, claim)
         if before is not None:
@@ -103,6 +113,48 @@ def once(
             raise joined.failure
         tx.roaming.answer(replace(claim, status=status, answer=answer))
     return Told(status=status, answer=answer, again=False)
+
+
+def once_apart(
+    deployment: Deployment, principal: Principal, key: str, request: bytes, work: Plain
+) -> Told:
+    """
+    Do the work of a request that commits by itself, as issuing does, and keep its answer.
+
+    The key is taken first; whoever comes meanwhile is told so. A key whose work was cut short is
+    free again after a minute, and the work may then be done a second time.
+
+    Raises:
+        BadInput, PolicyViolation: as `once`.
+        Conflict: `request_underway`.
+    """
+    claim = _claim(deployment, principal, key, request)
+    with deployment.store.write() as tx:
+        before = _claimed(tx, claim)
+        if before is not None and (before.status or before.request != request):
+            return _again(before, request)
+        if before is not None:
+            _take_over(tx, before, claim)
+    try:
+        status, answer = work()
+    except BaseException:
+        with suppress(PkiError), deployment.store.write() as tx:
+            tx.roaming.forget_key(claim.client, claim.key)
+        raise
+    with deployment.store.write() as tx:
+        tx.roaming.answer(replace(claim, status=status, answer=answer))
+    return Told(status=status, answer=answer, again=False)
+
+
+def _take_over(tx: Transaction, before: Remembered, claim: Remembered) -> None:
+    if before.created_at + ABANDONED > claim.created_at:
+        raise Conflict(
+            "request_underway",
+            "The same request is being worked on.",
+            hint="Send it again in a moment; under its key it gets the same answer.",
+        )
+    tx.roaming.forget_key(claim.client, claim.key)
+    tx.roaming.remember(claim)
 
 
 def _claimed(tx: Transaction, claim: Remembered) -> Remembered | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
+import orjson
 from flask import Blueprint, Response, request
 
-from pki import lookup, render
+from pki import lookup, render, repeat
 from pki.enrol import admit
-from pki.errors import PkiError
+from pki.errors import PkiError, PolicyViolation
 from pki.ids import Fingerprint
 from pki.pkix.profiles import Kind
 from pki.ports import Deployment
@@ -20,6 +23,7 @@ from web.issue_request import issue_request
 from web.issuing import FAILURE, PATH
 from web.metrics import Metrics
 from web.parsing import Fields, json_object, page_size, query
+from web.repeated import IDEMPOTENCY
 
 REVOKE_FIELDS: Final = frozenset(("reason", "dryRun"))
 RELEASE_FIELDS: Final = frozenset(("dryRun",))
@@ -39,12 +43,26 @@ class Api:
         if failure is not None:
             raise failure
         principal = auth.principal(self.deployment)
-        order = issue_request(json_object(request), demo=self.deployment.demo)
-        issued = admit(self.deployment, principal, order)
-        self.metrics.issued(issued.record.kind.value)
-        body = render.issued_json(issued, with_key=self.deployment.demo)
-        location = f"{PATH}/{issued.record.fingerprint}"
-        return json_answer(body, 201, headers={"Location": location})
+        body = json_object(request)
+        order = issue_request(body, demo=self.deployment.demo)
+
+        def work() -> tuple[int, str]:
+            issued = admit(self.deployment, principal, order)
+            self.metrics.issued(issued.record.kind.value)
+            made = render.issued_json(issued, with_key=self.deployment.demo)
+            return 201, orjson.dumps(made).decode()
+
+        key = request.headers.get(IDEMPOTENCY)
+        if key is None:
+            return _made(*work())
+        if order.request is None:  # its answer holds a private key, which is never kept
+            raise PolicyViolation("csr_missing", "A request with an Idempotency-Key needs a CSR.")
+        text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+        digest = repeat.digest("POST", PATH, text)
+        again = repeat.once_apart(self.deployment, principal, key, digest, work)
+        return _made(
+            again.status, again.answer, {"Idempotency-Replayed": "true"} if again.again else {}
+        )
 
     def find_certificate(self, reference: str) -> Response:
         """Return one certificate with its status, by serial or fingerprint."""
@@ -92,6 +110,12 @@ class Api:
         """Return every CA that has a certificate; they are public."""
         found = [issuer for issuer in lookup.issuers(self.deployment) if issuer.certificate]
         return json_answer({"issuers": [render.issuer_json(issuer) for issuer in found]})
+
+
+def _made(status: int, text: str, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
+    body = orjson.loads(text)
+    location = {"Location": f"{PATH}/{body['fingerprint']}"}
+    return json_answer(body, status, headers={**location, **headers})
 
 
 def blueprint(deployment: Deployment, metrics: Metrics) -> Blueprint:

@@ -25,6 +25,7 @@ from web.issue_request import issue_request
 from web.logs import ERRORS
 from web.metrics import Metrics
 from web.parsing import MAX_BODY, json_of
+from web.repeated import IDEMPOTENCY
 
 PATH: Final = "/v1/certificates"
 PATIENCE: Final = 0.003
@@ -55,6 +56,8 @@ class Issuing:
             principal = self.callers.find(request.headers)
             if self.deployment.enrolment.asks and principal.role is not Role.ADMIN:
                 return None  # one by one: somebody may have to accept it first
+            if IDEMPOTENCY.lower() in request.headers:
+                return None
             body = json_of(request.headers, request.body, MAX_BODY)
             return principal, issue_request(body, demo=self.deployment.demo)
         except Exception as error:  # noqa: BLE001 - Flask asks again, tells and logs what it was

@@ -27,6 +27,7 @@ from web import (
 from web.answers import JSON, PROBLEM
 from web.openapi_words import OPEN, READ, WRITE, body, good, open_get, parameter, problems
 from web.parsing import DEFAULT_PAGE, MAX_PAGE, MAX_STATION_ID
+from web.repeated import IDEMPOTENCY
 from web.schemas import (
     FINGERPRINT,
     LINE,
@@ -42,6 +43,14 @@ from web.status import REQUEST_TYPE, RESPONSE_TYPE
 
 _REFERENCE: Final = parameter(
     "reference", "path", TEXT, "Serial number or SHA-256 fingerprint, in hexadecimal."
+)
+
+
+_KEY: Final = parameter(
+    IDEMPOTENCY,
+    "header",
+    {"type": "string", "minLength": 1, "maxLength": 64},
+    "With a CSR: for a day, the same request under this key gets the same certificate.",
 )
 
 
@@ -67,6 +76,7 @@ def _certificates() -> Schema:
         },
         "post": {
             "summary": "Issue a leaf certificate.",
+            "parameters": [_KEY],
             "requestBody": body("IssueRequest"),
             "responses": {
                 "202": good("Somebody must accept it; send it again.", ref("EnrolmentWaits")),

@@ -87,7 +87,9 @@ _OCPP_CODES: Final[Mapping[int, str]] = {
     404: "NotImplemented",
     405: "NotSupported",
     413: "FormationViolation",
+    409: "GenericError",
     415: "FormationViolation",
+    422: "PropertyConstraintViolation",
     429: "GenericError",
 }
 _OAUTH_CODES: Final = {

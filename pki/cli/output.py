@@ -167,7 +167,9 @@ def facts(rows: Iterable[tuple[str, object]], title: str | None = None) -> Table
 
 def listing(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """Make a table with a header."""
-    table = Table(*columns)
+    table = Table()
+    for name in columns:
+        table.add_column(name, overflow="fold")  # an id that is cut cannot be pasted
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from werkzeug.test import TestResponse
 from pki import hierarchy, services
 from pki.clock import FixedClock
 from pki.enrol import consent
+from pki.model import Role
 from pki.services import Services
 from pki.settings import load
 from tests.builders import NOW
@@ -300,3 +302,60 @@ def test_clients_are_remembered_within_bounds() -> None:
         buckets.take(str(number), 0.0)
     assert len(buckets) == 100
     assert buckets.take("999", 0.0) > 0
+
+
+# --- sent twice -----------------------------------------------------------------------------------
+
+
+def issue(caller: Caller, text: str, key: str, **more: Any) -> TestResponse:
+    body = {"profile": "secc", "csr": text} | more
+    return caller.post("/v1/certificates", body, role="cpo", headers={"Idempotency-Key": key})
+
+
+def test_a_request_under_a_key_issues_once_and_gets_the_same_certificate(
+    caller: Caller, running: Services
+) -> None:
+    before, text = count(running), csr("DECPAE1")
+    first = issue(caller, text, "k1")
+    again = issue(caller, text, "k1")
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json == again.json
+    assert first.headers["Location"] == again.headers["Location"]
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert count(running) == before + 1
+    assert issue(caller, csr("DECPAE1"), "k1").status_code == 422
+    assert issue(caller, text, "k2").json != first.json
+
+
+def test_at_once_under_a_key_one_works_and_the_others_are_told(
+    caller: Caller, running: Services
+) -> None:
+    before, text = count(running), csr("DECPAE1")
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: issue(caller, text, "k1").status_code, range(4)))
+    assert set(answers) <= {201, 409}
+    assert 201 in answers
+    assert count(running) == before + 1
+
+
+def test_what_failed_leaves_its_key_free_and_a_crash_for_a_minute(
+    caller: Caller, running: Services
+) -> None:
+    assert issue(caller, csr("DEXYZE1"), "k1").status_code == 403
+    text = csr("DECPAE1")
+    first = issue(caller, text, "k1")
+    assert first.status_code == 201
+    with running.deployment.store.write() as tx:
+        client = next(c.client_id for c in tx.clients.all() if c.role is Role.CPO)
+        left = tx.roaming.remembered(client, "k1")
+        assert left is not None
+        tx.roaming.answer(replace(left, status=0, answer=""))
+    assert issue(caller, text, "k1").status_code == 409
+    later(running, 61)
+    assert issue(caller, text, "k1").status_code == 201
+
+
+def test_a_key_made_here_is_never_kept(caller: Caller) -> None:
+    body = {"profile": "secc", "commonName": "DECPAE1"}
+    answer = caller.post("/v1/certificates", body, role="cpo", headers={"Idempotency-Key": "k"})
+    assert answer.status_code == 422

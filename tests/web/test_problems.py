@@ -53,7 +53,7 @@ def test_the_ocpp_form_has_the_three_members_of_a_callerror(shared: Caller) -> N
 
 def test_every_error_class_has_its_status() -> None:
     assert set(errors.PkiError.__subclasses__()) == set(STATUS)
-    assert len(set(STATUS.values())) == len(STATUS)
+    assert len(set(STATUS.values())) == len(STATUS) - 1  # 202: of acts and of certificates
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ decision asks the database nothing that it knows already.
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ class Directory:
         ranges: by kind and prefix.
         lengths: of the prefixes of a kind, longest first.
         agreements: in force or to come, by CPO and eMSP as they are written there.
+        turns: when a range or an agreement begins or ends, in order.
     """
 
     sequence: int = 0
@@ -60,6 +62,7 @@ class Directory:
     parties: Mapping[tuple[Role, str], Party] = field(default_factory=dict)
     accounts: Mapping[str, Account] = field(default_factory=dict)
     emsps: Mapping[str, Emsp] = field(default_factory=dict)
+    turns: tuple[dt.datetime, ...] = ()
 
     def between(self, cpo: str, emsps: Iterable[str]) -> list[Agreement]:
         """
@@ -77,13 +80,16 @@ class Directory:
 def read(tx: Transaction) -> Directory:
     """Read all of it within one transaction."""
     ranges: dict[RangeKind, dict[str, tuple[NumberRange, ...]]] = {kind: {} for kind in RangeKind}
+    turns: set[dt.datetime | None] = set()
     for found in tx.roaming.ranges():
+        turns |= {found.valid_from, found.valid_until}
         of_kind = ranges[found.kind]
         of_kind[found.prefix] = (*of_kind.get(found.prefix, ()), found)
     agreements: dict[tuple[str, str], tuple[Agreement, ...]] = {}
     for agreement in tx.roaming.agreements():
         if agreement.state is AgreementState.ACTIVE:
             between = (agreement.terms.cpo, agreement.terms.emsp)
+            turns |= {agreement.terms.valid_from, agreement.terms.valid_until}
             agreements[between] = (*agreements.get(between, ()), agreement)
     return Directory(
         sequence=tx.status.sequence(),
@@ -96,6 +102,7 @@ def read(tx: Transaction) -> Directory:
         parties={(party.role, party.party_id): party for party in tx.contracts.parties()},
         accounts={account.provider_id.value: account for account in tx.contracts.accounts()},
         emsps={emsp.provider_id.value: emsp for emsp in tx.roaming.emsps()},
+        turns=tuple(sorted(turn for turn in turns if turn is not None)),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from flask import Flask, Response, g, request
 
+from pki.authorize import Memory
 from pki.services import Services
 from web import (
     agreements,
@@ -62,12 +63,15 @@ HEADERS: Final = {
 
 def decisions_of(services: Services, metrics: Metrics) -> Decisions:
     """Return the paths that decide, over one installation."""
+    callers = Callers(services.deployment, services.view)
     return Decisions(
-        services.deployment,
-        services.roaming,
-        Callers(services.deployment, services.view),
-        metrics,
-        services.settings.base64url_hash_data,
+        deployment=services.deployment,
+        roaming=services.roaming,
+        view=services.view,
+        callers=callers,
+        memory=Memory(services.view),  # behind all that listens for the sake of decisions
+        metrics=metrics,
+        variant=services.settings.base64url_hash_data,
     )
 
 

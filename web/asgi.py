@@ -28,7 +28,8 @@ from pki.services import Services
 from web import bridge, hot_routes, issuing, logs, parsing
 from web.app import create_app, decisions_of
 from web.bridge import Scope
-from web.crew import Crew
+from web.crew import Answer, Crew
+from web.decision_heads import DecisionHeads
 from web.decisions import LIMITS
 from web.hot import HotRequest, HotResponse, date
 from web.hot_heads import Heads
@@ -63,7 +64,8 @@ class Application:
         running: what it serves; closed when the server stops.
 
     Attributes:
-        heads: for a server that sees the octets, what it may answer without reading all of them.
+        heads, decision_heads: for a server that sees the octets, what it may answer without reading
+            all of them.
     """
 
     def __init__(self, running: Services) -> None:
@@ -84,6 +86,7 @@ class Application:
         )
         self._watch = HotWatch(metrics)
         self.heads = Heads(self._pages, self._watch)
+        self.decision_heads = DecisionHeads()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
         self._account_timer: asyncio.TimerHandle | None = None
 
@@ -104,6 +107,28 @@ class Application:
         if answer is None:
             return None
         return self._watch.from_memory(request, answer, hot_routes.OCSP)
+
+    def decide(self, request: HotRequest, done: Callable[[bytes | None, bytes], None]) -> None:
+        """
+        Answer a request of `web.decisions.LIMITS` among others, later and without a task.
+
+        Args:
+            done: gets header fields and body of an answer 200; None where `explain` is to answer.
+        """
+
+        def finish(answer: Answer) -> None:
+            if isinstance(answer, HotResponse):
+                done(self._watch.written(request, answer, request.raw_path), answer.octets)
+            else:
+                done(None, b"")
+
+        self._crews[request.raw_path].take(request, finish)
+
+    async def explain(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request that `decide` did not answer."""
+        body = await _body(receive, parsing.MAX_BODY)
+        if body is not None:
+            await self._by_flask(scope, body, send)
 
     def stop(self) -> None:
         """End the threads of this application; what it serves stays open."""

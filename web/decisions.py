@@ -2,12 +2,14 @@
 The hot paths that decide: plain functions of `HotRequest`, one by one or many at once.
 
 `POST /v1/contracts/validate` and `POST /ocpp/{version}/Authorize`. Many at once cost as many
-queries and commits as one. Only answers that need no explanation come from `many`; for everything
-else whoever serves asks the Flask view, which calls `one`.
+queries and commits as one, and what was asked before and still holds is only recorded anew. Only
+answers that need no explanation come from `many`; for everything else whoever serves asks the Flask
+view, which calls `one` and remembers nothing.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,12 +18,25 @@ from typing import Any, Final
 import orjson
 
 from pki.access import Action
-from pki.authorize import Ask, Authorised, Roaming, authorize, authorize_many, to_json, to_ocpp
+from pki.authorize import (
+    Ask,
+    Authorised,
+    Memory,
+    Remembered,
+    Roaming,
+    authorize,
+    authorize_many,
+    to_json,
+    to_ocpp,
+)
 from pki.errors import PkiError
 from pki.model import ContractCheck, Principal
 from pki.ports import Deployment
+from pki.status import View
 from pki.validate.render import to_json as decision_json
+from pki.validate.repeats import repeat
 from web import ocpp
+from web.again import Told, asked
 from web.answers import JSON
 from web.callers import Callers
 from web.checks import contract_check_from_ocpp, contract_check_from_v1
@@ -35,8 +50,6 @@ AUTHORIZE: Final = {f"/ocpp/{version}/Authorize": version for version in ocpp.VE
 LIMITS: Final = {V1: MAX_BODY, **dict.fromkeys(AUTHORIZE, MAX_OCPP_BODY)}
 """Paths that are served here, and the octets of a body that they take."""
 
-Told = Callable[[Authorised], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
@@ -44,12 +57,18 @@ class Decisions:
 
     deployment: Deployment
     roaming: Roaming
+    view: View
     callers: Callers
+    memory: Memory[Told]
     metrics: Metrics
     variant: bool
 
     def one(
-        self, request: HotRequest, *, known: Callable[[Principal], None], told: Told
+        self,
+        request: HotRequest,
+        *,
+        known: Callable[[Principal], None],
+        told: Callable[[Authorised], None],
     ) -> HotResponse:
         """
         Answer one request; 200 for both outcomes.
@@ -72,19 +91,54 @@ class Decisions:
 
     def many(self, requests: Sequence[HotRequest]) -> list[HotResponse | None]:
         """Answer requests at once; None where something is to be explained, or needs more time."""
-        asks = [self._try(request) for request in requests]
-        chosen = [at for at, ask in enumerate(asks) if ask is not None]
         answers: list[HotResponse | None] = [None] * len(requests)
-        wanted = [ask for ask in asks if ask is not None]
+        heard, keys = self.memory.heard, list(map(asked, requests))
+        known = self._known(keys)
+        now = self.deployment.clock.now()
+        receipts = repeat([found.lasting.original for found in known.values()], now)
+        asks = self._asks(requests, known)
         try:
-            found = authorize_many(self.deployment, self.roaming, wanted)
+            results = authorize_many(self.deployment, self.roaming, list(asks.values()), receipts)
         except PkiError as error:
             ERRORS.debug("decisions", exc_info=error)
             return answers
-        for at, result in zip(chosen, found, strict=True):
+        for at, result in zip(asks, results, strict=True):
             if isinstance(result, Authorised):
                 answers[at] = self._answer(requests[at], result)
+                self._keep(keys[at], result, requests[at], answers[at], heard)
+        for (at, found), receipt in zip(known.items(), receipts, strict=True):
+            answers[at] = found.told.again(receipt)
+        self.metrics.authorisations(Counter(found.told.counted for found in known.values()))
         return answers
+
+    def _known(self, keys: Sequence[bytes | None]) -> dict[int, Remembered[Told]]:
+        """Return what was decided before, by its place; nothing while a change may be unheard."""
+        if not self.view.ready():
+            return {}
+        now = self.deployment.clock.now()
+        found = ((at, self.memory.find(key, now)) for at, key in enumerate(keys) if key)
+        return {at: known for at, known in found if known is not None}
+
+    def _asks(
+        self, requests: Sequence[HotRequest], known: Mapping[int, Remembered[Told]]
+    ) -> dict[int, Ask]:
+        tried = ((at, self._try(r)) for at, r in enumerate(requests) if at not in known)
+        return {at: ask for at, ask in tried if ask is not None}
+
+    def _keep(
+        self,
+        key: bytes | None,
+        found: Authorised,
+        request: HotRequest,
+        answer: HotResponse | None,
+        heard: int,
+    ) -> None:
+        if key is None or found.lasting is None or answer is None:
+            return
+        protocol = "v1" if request.raw_path == V1 else "ocpp"
+        told = Told(protocol, found, answer.octets)
+        remembered = Remembered(lasting=found.lasting, told=told, octets=told.octets)
+        self.memory.keep(key, remembered, heard)
 
     def _try(self, request: HotRequest) -> Ask | None:
         try:

@@ -15,7 +15,7 @@ from typing import Final
 
 from web import logs, parsing
 from web.app import HEADERS
-from web.hot import HotRequest, HotResponse
+from web.hot import HotRequest, HotResponse, lines
 from web.metrics import Metrics
 
 SAMPLE: Final = 1000
@@ -25,6 +25,7 @@ _EVERY: Final = 1.0
 """Seconds until `/metrics` knows."""
 _ENTITY: Final = ("Content-Type", "Last-Modified")
 _MAX_PATH: Final = 200
+_FIXED: Final = lines(HEADERS)
 _ID_OCTETS: Final = 8
 _IDS: Final = 256
 
@@ -55,6 +56,14 @@ class HotWatch:
         self._count(route, request.method, answer.status)
         return self._finished(request, answer, 0.0)
 
+    def written(self, request: HotRequest, answer: HotResponse, route: str) -> bytes:
+        """Return the header fields of an answer that `from_memory` would have finished."""
+        self._count(route, request.method, answer.status)
+        identifier = self._identifier(request)
+        self._sample(request.method, request.raw_path, identifier, answer.status, 0.0)
+        last = b"X-Request-Id: %b\r\n" % identifier.encode()
+        return b"".join((_FIXED, lines(answer.headers), last))
+
     def seen(self, method: str, raw_path: str, status: int, route: str) -> str:
         """Count, and now and then log, an answer from memory; return its identifier, a new one."""
         self._count(route, method, status)
@@ -82,14 +91,17 @@ class HotWatch:
 
     def _finished(self, request: HotRequest, answer: HotResponse, seconds: float) -> HotResponse:
         """Return the answer with the headers that every answer has."""
-        given = request.headers.get("x-request-id")
-        identifier = (given and parsing.fit_request_id(given)) or self._new_id()
+        identifier = self._identifier(request)
         self._sample(request.method, request.raw_path, identifier, answer.status, seconds)
         headers = {**HEADERS, **answer.headers, "X-Request-Id": identifier}
         if answer.status == HTTPStatus.NOT_MODIFIED:
             for name in _ENTITY:  # RFC 9110 15.4.5; werkzeug leaves them out too
                 headers.pop(name, None)
         return HotResponse(status=answer.status, headers=headers, body=answer.body)
+
+    def _identifier(self, request: HotRequest) -> str:
+        given = request.headers.get("x-request-id")
+        return (given and parsing.fit_request_id(given)) or self._new_id()
 
     def _new_id(self) -> str:
         """Return 64 random bits; the system is asked for many at a time."""

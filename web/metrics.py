@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -98,6 +99,12 @@ class Metrics:
         told = found.authorisation
         fault = told.fault.value if told.fault else ""
         self._authorisations.labels(protocol, told.allowed.value, fault).inc()
+
+    def authorisations(self, counts: Mapping[tuple[str, str, str], int]) -> None:
+        """Count authorisations behind accepted contracts, by protocol, answer and fault."""
+        for (protocol, allowed, fault), count in counts.items():
+            self._decisions.labels(protocol, "accepted", "").inc(count)
+            self._authorisations.labels(protocol, allowed, fault).inc(count)
 
     def issued(self, kind: str) -> None:
         """Count one certificate."""

@@ -1,33 +1,38 @@
 """
-HTTP/1.1 for a worker: uvicorn's protocol with limits, and OCSP answered where it was parsed.
+HTTP/1.1 for a worker: uvicorn's protocol with limits, and hot paths answered where it was parsed.
 
 uvicorn itself bounds neither the head of a request nor the time in which a request must arrive, nor
 how many requests come in one piece, nor how slowly an answer is taken; a public responder must. A
 request that `Application.quick` answers costs no task, which saves two thirds; one whose head was
-read before (`web.hot_heads`) is not even parsed, which halves the rest. Any other takes uvicorn's
-way into the app.
+read before (`web.hot_heads`) is not even parsed, which halves the rest. A request for a decision
+waits for its group without a task (`web.worker_waiting`). Any other takes uvicorn's way into the
+app.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
 import httptools
-import orjson
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    RequestResponseCycle,
+)
 from uvicorn.server import ServerState
 
-from pki.clock import SystemClock
 from web.bridge import headers_of
-from web.hot import HotRequest, HotResponse, date, lines
+from web.decision_heads import DecisionHeads
+from web.decisions import LIMITS
+from web.hot import HotRequest, HotResponse
 from web.hot_heads import END, Heads
 from web.logs import ERRORS
 from web.parsing import MAX_DISCARDED
 from web.status import MAX_OCSP_BODY
+from web.worker_timed import Timed
+from web.worker_waiting import Waiting, Written
 
 MAX_LINE: Final = 8190
 """Octets of a path with its query; base64 of a long OCSP request stands in it (RFC 6960 A.1)."""
@@ -42,24 +47,11 @@ MAX_HEAD: Final = 32 * 1024
 MAX_PIPELINED: Final = 64
 """Requests that may come in one piece, or wait for the one before them."""
 
-HEAD_SECONDS: Final = 10.0
-"""From the first octet of a request to the end of its header fields."""
-
-STALL_SECONDS: Final = 10.0
-"""Without an octet of a body arriving, or of an answer being taken."""
-
-WHOLE_SECONDS: Final = 60.0
-"""From the first octet of a request to its last."""
-
-_LOOK: Final = 1.0
 _QUICK_METHODS: Final = {b"GET": "GET", b"POST": "POST"}
-_CODES: Final = {
-    HTTPStatus.BAD_REQUEST: "request_malformed",
-    HTTPStatus.REQUEST_TIMEOUT: "request_too_slow",
-    HTTPStatus.REQUEST_URI_TOO_LONG: "path_too_long",
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "headers_too_long",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "internal",
-}
+_DECIDED: Final = {path.encode(): most for path, most in LIMITS.items()}
+
+
+_NO_HEADS: Final = DecisionHeads()
 
 
 class _Refused(Exception):
@@ -70,7 +62,7 @@ class _Refused(Exception):
         self.status = status
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(Timed):
     """One connection."""
 
     def __init__(
@@ -84,103 +76,23 @@ class Protocol(HttpToolsProtocol):
         self._quick: Callable[[HotRequest], HotResponse | None] | None
         self._quick = getattr(self.app, "quick", None)
         self._heads: Heads | None = getattr(self.app, "heads", None)
+        self._decide: Callable[[HotRequest, Written], None] | None
+        self._decide = getattr(self.app, "decide", None)
+        self._asked_heads: DecisionHeads = getattr(self.app, "decision_heads", _NO_HEADS)
+        self._asked: Waiting | None = None  # waits since what was just fed
         self._learnt: HotRequest | None = None  # answered out of what was just fed
-        self._timer: asyncio.TimerHandle | None = None
         self._closing = False
-        self._arriving = False  # a request began and did not end
-        self._in_head = False
-        self._handed_over = False  # the arriving request is the app's
         self._body: bytearray | None = None  # of a request that may get a quick answer
+        self._most = 0  # octets that it may have
         self._octets = 0  # of the pieces with the head so far
         self._begun = 0
         self._discarded = 0
-        # since when the connection is idle or the request arrives; when octets came last; when the
-        # caller stopped to take its answer
-        self._since = self._heard = self._paused = self.loop.time()
-
-    # --- connection ----------------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's
-        """Watch the new connection."""
-        super().connection_made(transport)
-        self._timer = self.loop.call_later(_LOOK, self._look)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop watching."""
-        if self._timer is not None:
-            self._timer.cancel()
-        super().connection_lost(exc)
 
     def shutdown(self) -> None:
         """Close; a request that has arrived but for its body gets its answer first."""
         self._closing = True
         if self._body is None:
             super().shutdown()
-
-    def pause_writing(self) -> None:
-        """Read no more from a caller who does not take what it asked for."""
-        self._paused = self.loop.time()
-        super().pause_writing()
-        if not self._working():
-            self.flow.pause_reading()
-
-    def resume_writing(self) -> None:
-        """Read on."""
-        super().resume_writing()
-        if not self._working():
-            self.flow.resume_reading()
-
-    def on_response_complete(self) -> None:
-        """Count idle time from here."""
-        self._since = self.loop.time()
-        super().on_response_complete()
-
-    def _working(self) -> bool:
-        """Tell whether the app owes an answer."""
-        return self.cycle is not None and not self.cycle.response_complete
-
-    # --- time and refusal ----------------------------------------------------------------------
-
-    def _look(self) -> None:
-        if self.transport.is_closing():
-            return
-        now = self.loop.time()
-        self._timer = self.loop.call_later(_LOOK, self._look)
-        if self.flow.write_paused:
-            if now - self._paused > STALL_SECONDS:
-                self.transport.abort()
-        elif self._arriving:
-            if self._is_late(now):
-                self._refuse(HTTPStatus.REQUEST_TIMEOUT)
-        elif not self._working() and now - self._since > self.timeout_keep_alive:
-            self.transport.close()
-
-    def _is_late(self, now: float) -> bool:
-        """Tell whether the caller takes too long; while we do not read, it is not the caller."""
-        if self.flow.read_paused:
-            return False
-        if self._in_head:
-            return now - self._since > HEAD_SECONDS
-        return now - self._heard > STALL_SECONDS or now - self._since > WHOLE_SECONDS
-
-    def _refuse(self, status: HTTPStatus) -> None:
-        """Say why, unless an answer is under way, and close."""
-        if self.transport.is_closing():
-            return
-        if self._working() and not self._handed_over:
-            self.cycle.keep_alive = False  # the request before this one gets its answer
-            self.flow.pause_reading()
-            return
-        if not (self._handed_over and self.cycle.response_started):
-            problem = {
-                "type": f"urn:pnc:problem:{_CODES[status]}",
-                "title": status.phrase,
-                "status": status.value,
-                "code": _CODES[status],
-            }
-            headers = {"Content-Type": "application/problem+json"}
-            self._write(status, headers, orjson.dumps(problem), keep_alive=False)
-        self.transport.close()
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -194,11 +106,20 @@ class Protocol(HttpToolsProtocol):
         if at >= 0 and self._answer_known(data, end):
             return
         self._parse(data)
-        if at >= 0 and self._learnt is not None and self._heads is not None:
-            # whole, alone and kept alive; the body was what stands behind its head, octet for octet
-            if self._begun == 1 and not self._arriving and self._learnt.body == data[end:]:
-                self._heads.learn(data[:end], self._learnt)
-            self._learnt = None
+        if at >= 0 and (self._learnt is not None or self._asked is not None):
+            self._learn(data, end)
+
+    def _learn(self, data: bytes, end: int) -> None:
+        """Keep the head of a request that came whole, alone and for a connection that is kept."""
+        answered, asked = self._learnt, self._asked
+        self._learnt = self._asked = None
+        if self._begun != 1 or self._arriving:
+            return
+        # the body was what stands behind its head, octet for octet
+        if answered is not None and self._heads is not None and answered.body == data[end:]:
+            self._heads.learn(data[:end], answered)
+        if asked is not None and asked.keep_alive and asked.request.body == data[end:]:
+            asked.head = data[:end]
 
     def _parse(self, data: bytes) -> None:
         self._begun = 0
@@ -250,7 +171,8 @@ class Protocol(HttpToolsProtocol):
         self._in_head = False
         if len(self.headers) > MAX_FIELDS or (self._octets > MAX_FIELD and self._has_long_field()):
             raise _Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        if self._may_be_quick():
+        self._most = self._quick_limit() if self._may_be_quick() else 0
+        if self._most:
             self._body = bytearray()
         else:
             self._hand_over()
@@ -259,7 +181,7 @@ class Protocol(HttpToolsProtocol):
         """Take a piece of the body; throw away, within bounds, what nobody wants."""
         if self._body is not None:
             self._body += body
-            if len(self._body) > MAX_OCSP_BODY:
+            if len(self._body) > self._most:
                 self._hand_over()
             return
         if self.cycle.response_complete:
@@ -271,7 +193,10 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Answer, or let the app know that the body is complete."""
         self._since = self._heard
-        if self._body is not None and not self._answer(self._body):
+        body = self._body
+        if body is not None and not (
+            self._ask(body) if self.url in _DECIDED else self._answer(body)
+        ):
             self._hand_over()
         if self._handed_over:
             super().on_message_complete()
@@ -298,7 +223,7 @@ class Protocol(HttpToolsProtocol):
         """Tell whether the request in `data`, whose head was read before, got its answer."""
         head = self._heads.find(data, end) if self._heads else None
         if head is None or self._heads is None:
-            return False
+            return self._ask_known(data, end)
         octets = self._heads.answer(head, data[end:])
         if octets is None:
             return False
@@ -311,24 +236,38 @@ class Protocol(HttpToolsProtocol):
 
     def _may_be_quick(self) -> bool:
         return (
-            self._quick is not None
-            and self.url.startswith(b"/ocsp")
-            and b"#" not in self.url
-            and (self.cycle is None or self.cycle.response_complete)
+            (self.cycle is None or self.cycle.response_complete)
             and not self.expect_100_continue
             and self.parser.get_method() in _QUICK_METHODS
             and self.parser.get_http_version() == "1.1"
             and not self.parser.should_upgrade()
         )
 
-    def _answer(self, body: bytearray) -> bool:
-        """Tell whether the request got its answer."""
-        request = HotRequest(
+    def _quick_limit(self) -> int:
+        """Return how many octets the body of a quick request may have; 0: it is not quick."""
+        if self.url.startswith(b"/ocsp"):
+            return MAX_OCSP_BODY if self._quick is not None and b"#" not in self.url else 0
+        if self._decide is None or self.parser.get_method() != b"POST" or self._is_full():
+            return 0
+        return _DECIDED.get(self.url, 0)
+
+    def _is_full(self) -> bool:
+        """Tell whether there are so many connections that uvicorn says 503."""
+        return self.limit_concurrency is not None and (
+            len(self.connections) >= self.limit_concurrency
+        )
+
+    def _request(self, body: bytearray) -> HotRequest:
+        return HotRequest(
             method=_QUICK_METHODS[self.parser.get_method()],
             raw_path=self.url.partition(b"?")[0].decode("latin-1"),
             headers=_headers(self.headers),
             body=bytes(body),
         )
+
+    def _answer(self, body: bytearray) -> bool:
+        """Tell whether the request got its answer."""
+        request = self._request(body)
         answer = self._quick(request) if self._quick else None
         if answer is None or not isinstance(answer.body, bytes):
             return False
@@ -340,6 +279,51 @@ class Protocol(HttpToolsProtocol):
         elif answer.status == HTTPStatus.OK:
             self._learnt = request
         return True
+
+    # --- answering later -----------------------------------------------------------------------
+
+    def _ask(self, body: bytearray) -> bool:
+        """Have a decision made; tell whether somebody makes it."""
+        keep_alive = self.parser.should_keep_alive() and not self._closing
+        self._asked = self._wait(self._request(body), keep_alive=keep_alive)
+        return self._asked is not None
+
+    def _ask_known(self, data: bytes, end: int) -> bool:
+        """Tell whether the request in `data`, whose head was read before, waits for a decision."""
+        request = self._asked_heads.find(data, end)
+        if request is None or self._is_full():
+            return False
+        self._since = self._heard
+        return self._wait(request, keep_alive=True) is not None
+
+    def _wait(self, request: HotRequest, *, keep_alive: bool) -> Waiting | None:
+        if self._decide is None:
+            return None
+        waiting = Waiting(self, request, keep_alive=keep_alive)
+        self.cycle = waiting  # type: ignore[assignment]  # it has what is looked at
+        self._decide(request, waiting.done)
+        return waiting
+
+    def finish(self, waiting: Waiting, fields: bytes, body: bytes) -> None:
+        """Write the answer to a request that waited, and go on with what came behind it."""
+        if waiting.head:
+            self._asked_heads.learn(waiting.head, waiting.request)
+        keep_alive = waiting.keep_alive and not self._closing
+        self._write_fields(HTTPStatus.OK, fields, body, keep_alive=keep_alive)
+        if not keep_alive:
+            self.transport.close()
+        if self.pipeline or self.flow.read_paused:
+            self.on_response_complete()
+        else:  # without uvicorn's timer for each answer; `_look` watches
+            self.server_state.total_requests += 1
+            self._since = self.loop.time()
+
+    def begin(self, waiting: Waiting, cycle: RequestResponseCycle) -> None:
+        """Have the app answer a request that waited."""
+        current: object = self.cycle
+        if current is waiting:  # else another request came behind it
+            self.cycle = cycle
+        self._start_asgi_task(cycle, self.app.explain)
 
     def _hand_over(self) -> None:
         """Start the app on the request that was parsed so far."""
@@ -357,15 +341,6 @@ class Protocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
         if body:
             super().on_body(bytes(body))
-
-    def _write(
-        self, status: int, headers: Mapping[str, str], body: bytes, *, keep_alive: bool
-    ) -> None:
-        length = b"" if status == HTTPStatus.NOT_MODIFIED else b"content-length: %d\r\n" % len(body)
-        end = b"\r\n" if keep_alive else b"connection: close\r\n\r\n"
-        now = b"date: %b\r\n" % date(SystemClock().now())
-        parts = (STATUS_LINE[status], now, lines(headers), length, end, body)
-        self.transport.write(b"".join(parts))
 
 
 def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from pki import access
 from pki.authorize.told import from_json
 from pki.model import Authorisation, Principal, Role
 from pki.ports import Deployment, Transaction
+from pki.validate.repeats import get
 
 
 def find(deployment: Deployment, principal: Principal, reference: str) -> Authorisation | None:
@@ -24,7 +25,7 @@ def read(tx: Transaction, principal: Principal, reference: str) -> Authorisation
     A CPO sees what was asked about its EVSEs, an eMSP what was asked about its drivers, and both
     what they asked themselves.
     """
-    receipt = tx.decisions.get(reference)
+    receipt = get(tx, reference)
     told = json.loads(receipt.record).get("authorisation") if receipt else None
     if told is None:
         return None

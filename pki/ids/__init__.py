@@ -11,6 +11,7 @@ from pki.ids.certificates import CpsName, Fingerprint, SerialNumber
 from pki.ids.check_characters import check_character, check_character_din, check_character_iso20
 from pki.ids.contracts import DinEvcoId, Emaid
 from pki.ids.credentials import LONGEST_UID, CredentialUid, fold_prefix
+from pki.ids.decisions import first_decision_id
 from pki.ids.parties import OperatorId, ProviderId, Wmi
 from pki.ids.stations import EvseId, HostName, SeccId, StationSerial
 from pki.ids.vehicles import EvccId, Pcid
@@ -37,6 +38,7 @@ __all__ = [
     "check_character",
     "check_character_din",
     "check_character_iso20",
+    "first_decision_id",
     "fold_prefix",
     "quote",
 ]

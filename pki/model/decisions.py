@@ -238,8 +238,10 @@ class DecisionRecord:
     A decision as the store keeps it.
 
     Attributes:
+        decision_id: begins with its second (`pki.ids.first_decision_id`) if it is of today's form.
         record: JSON of the inputs (chain, token, evidence, trust and policy versions) and the
-            result.
+            result; of the receipt that `repeats` names where it names one.
+        repeats: id of an earlier decision on the same inputs, or None.
     """
 
     decision_id: str
@@ -249,3 +251,4 @@ class DecisionRecord:
     emaid: str | None
     asked_by: str
     record: str
+    repeats: str | None = None

@@ -280,12 +280,21 @@ class Decisions(Protocol):
     def add(self, record: DecisionRecord) -> None: ...
 
     def add_many(self, records: Sequence[DecisionRecord]) -> None:
-        """Store receipts by one statement; none is kept if one of them cannot be."""
+        """
+        Store receipts; none is kept if one of them cannot be.
+
+        Of one that repeats another, only id, time and the other's id are kept.
+        """
 
     def get(self, decision_id: str) -> DecisionRecord | None: ...
 
-    def prune(self, before: dt.datetime, limit: int) -> int:
-        """Forget at most `limit` receipts older than `before`; return how many."""
+    def prune(self, before: dt.datetime, originals_before: dt.datetime, limit: int) -> int:
+        """
+        Forget at most `limit` receipts of each kind; return how many.
+
+        Those that repeat another one go if they are older than `before`, others if they are older
+        than `originals_before`.
+        """
 
 
 class AuditLog(Protocol):

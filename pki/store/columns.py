@@ -52,11 +52,14 @@ class Line(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - the signature is SQLAlchemy's
         """Return plain text, enumerations included."""
-        if value is None:
-            return None
-        if "\0" in value or not _encodable(value):
-            raise BadInput("text_not_storable", "A text holds characters that cannot be kept.")
-        return str(value)
+        return None if value is None else storable(value)
+
+
+def storable(value: str) -> str:
+    """Return plain text that both databases keep. Raises BadInput as `Line`."""
+    if "\0" in value or not _encodable(value):
+        raise BadInput("text_not_storable", "A text holds characters that cannot be kept.")
+    return str(value)
 
 
 def _encodable(value: str) -> bool:
@@ -79,15 +82,18 @@ class UtcTime(TypeDecorator[dt.datetime]):
 
     def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - the signature is SQLAlchemy's
         """Return the seconds."""
-        if value is None:
-            return None
-        if value.utcoffset() is None or value.microsecond:
-            raise ValueError("the store keeps aware times in whole seconds")
-        return int(value.timestamp())
+        return None if value is None else seconds(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> dt.datetime | None:  # noqa: ARG002 - the signature is SQLAlchemy's
         """Return the time in UTC."""
         return None if value is None else dt.datetime.fromtimestamp(value, UTC)
+
+
+def seconds(value: dt.datetime) -> int:
+    """Return a time as it is kept. Raises ValueError as `UtcTime`."""
+    if value.utcoffset() is None or value.microsecond:
+        raise ValueError("the store keeps aware times in whole seconds")
+    return int(value.timestamp())
 
 
 def line(name: str, *, nullable: bool = False) -> Column[str]:

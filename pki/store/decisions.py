@@ -4,23 +4,43 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import Row, bindparam, delete, null, select
 
 from pki.errors import Conflict
+from pki.ids import first_decision_id
 from pki.model import DecisionRecord
-from pki.store.schema import decisions
-from pki.store.session import Parameters, Session, Upsert
+from pki.store.columns import seconds, storable
+from pki.store.schema import decisions, repeated_decisions
+from pki.store.session import Parameters, Rows, Session, Upsert
 
 _ADD: Final = Upsert.new(decisions)
-_ADD_ALL: Final = insert(decisions)
-_GET: Final = select(decisions).where(decisions.c.decision_id == bindparam("decision_id"))
+_ADD_ALL: Final = Rows.into(decisions)
+_ADD_REPEATED: Final = Rows.into(repeated_decisions)
+_GET: Final = select(decisions, null().label("repeats")).where(
+    decisions.c.decision_id == bindparam("decision_id")
+)
+_GET_REPEATED: Final = (
+    select(
+        repeated_decisions,
+        *(c for c in decisions.c if c.name not in ("decision_id", "decided_at")),
+    )
+    .join(decisions, decisions.c.decision_id == repeated_decisions.c.repeats)
+    .where(repeated_decisions.c.decision_id == bindparam("decision_id"))
+)
 
 _PRUNE: Final = delete(decisions).where(
     decisions.c.decision_id.in_(
         select(decisions.c.decision_id)
         .where(decisions.c.decided_at < bindparam("before"))
+        .limit(bindparam("most"))
+    )
+)
+_PRUNE_REPEATED: Final = delete(repeated_decisions).where(
+    repeated_decisions.c.decision_id.in_(
+        select(repeated_decisions.c.decision_id)
+        .where(repeated_decisions.c.decision_id < bindparam("first"))
         .limit(bindparam("most"))
     )
 )
@@ -38,8 +58,21 @@ def _row(record: DecisionRecord) -> Parameters:
     }
 
 
+def _values(record: DecisionRecord) -> tuple[object, ...]:
+    """Return a row as the drivers take it, in the order of the columns."""
+    return (
+        record.decision_id,
+        seconds(record.decided_at),
+        record.accepted,
+        record.fault,
+        record.emaid,
+        storable(record.asked_by),
+        storable(record.record),
+    )
+
+
 class DecisionRows:
-    """The table of decisions; see `pki.ports.Decisions`."""
+    """The tables of decisions; see `pki.ports.Decisions`."""
 
     __slots__ = ("_session",)
 
@@ -52,24 +85,39 @@ class DecisionRows:
             raise Conflict("decision_exists", "There is a decision of this id already.")
 
     def add_many(self, records: Sequence[DecisionRecord]) -> None:
-        """Store receipts by one statement; none is kept if one of them cannot be."""
-        self._session.put_many(_ADD_ALL, list(map(_row, records)))
+        """Store receipts; none is kept if one of them cannot be."""
+        full = [_values(record) for record in records if record.repeats is None]
+        repeated = [
+            (record.decision_id, seconds(record.decided_at), record.repeats)
+            for record in records
+            if record.repeats is not None
+        ]
+        if full:
+            self._session.put_rows(_ADD_ALL, full)
+        if repeated:
+            self._session.put_rows(_ADD_REPEATED, repeated)
 
-    def prune(self, before: dt.datetime, limit: int) -> int:
-        """Forget at most `limit` receipts older than `before`; return how many."""
-        return self._session.change(_PRUNE, {"before": before, "most": limit})
+    def prune(self, before: dt.datetime, originals_before: dt.datetime, limit: int) -> int:
+        """Forget at most `limit` receipts of each kind; return how many."""
+        first = {"first": first_decision_id(seconds(before)), "most": limit}
+        gone = self._session.change(_PRUNE_REPEATED, first)
+        return gone + self._session.change(_PRUNE, {"before": originals_before, "most": limit})
 
     def get(self, decision_id: str) -> DecisionRecord | None:
         """Return the receipt, or None."""
-        row = self._session.first(_GET, {"decision_id": decision_id})
-        if row is None:
-            return None
-        return DecisionRecord(
-            decision_id=row.decision_id,
-            decided_at=row.decided_at,
-            accepted=row.accepted,
-            fault=row.fault,
-            emaid=row.emaid,
-            asked_by=row.asked_by,
-            record=row.record,
-        )
+        key = {"decision_id": decision_id}
+        row = self._session.first(_GET, key) or self._session.first(_GET_REPEATED, key)
+        return _record(row) if row is not None else None
+
+
+def _record(row: Row[Any]) -> DecisionRecord:
+    return DecisionRecord(
+        decision_id=row.decision_id,
+        decided_at=row.decided_at,
+        accepted=row.accepted,
+        fault=row.fault,
+        emaid=row.emaid,
+        asked_by=row.asked_by,
+        record=row.record,
+        repeats=row.repeats,
+    )

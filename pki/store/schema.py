@@ -34,7 +34,7 @@ from pki.model import (
 from pki.pkix.suites import Suite
 from pki.store.columns import key, line, metadata, octets, one_of, points_to, time
 
-REVISION: Final = "0017"
+REVISION: Final = "0018"
 """The migration that these tables belong to."""
 
 UNFINISHED: Final = "state IN ('open', 'signing')"
@@ -273,6 +273,16 @@ decisions: Final = Table(
     line("record"),
     key("decision_id"),
     Index(None, "decided_at"),
+)
+
+repeated_decisions: Final = Table(
+    "repeated_decisions",
+    metadata,
+    line("decision_id"),  # begins with its second, so that new rows lie side by side
+    time("decided_at"),
+    line("repeats"),  # a row of `decisions`, which stays as long
+    key("decision_id"),
+    sqlite_with_rowid=False,
 )
 
 audit: Final = Table(

@@ -46,6 +46,28 @@ class Upsert:
         return cls.of(table, lambda insert: insert.on_conflict_do_nothing())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """
+    An INSERT in the words of each driver, for many rows at once.
+
+    SQLAlchemy spends on a row what the database spends on ten.
+    """
+
+    sqlite: str
+    postgresql: str
+
+    @classmethod
+    def into(cls, table: Table) -> Rows:
+        """Build the statement for a whole row of a table, its columns in their order."""
+        names = [column.name for column in table.columns]
+        head = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES"
+        return cls(
+            sqlite=f"{head} ({', '.join('?' for _ in names)})",
+            postgresql=f"{head} ({', '.join('%s' for _ in names)})",
+        )
+
+
 class Session:
     """
     What the aggregates work with.
@@ -101,14 +123,19 @@ class Session:
             raise self.spoil(translate(error)) from error
         return result.rowcount
 
-    def put_many(self, statement: Executable, rows: Sequence[Parameters]) -> None:
-        """Run an INSERT for many rows at once."""
+    def put_rows(self, rows: Rows, values: Sequence[tuple[object, ...]]) -> None:
+        """Insert rows of plain values, as the driver takes them."""
         if not self.writable:
             raise TypeError("a read transaction was asked to write")
+        statement = rows.sqlite if self._sqlite else rows.postgresql
         try:
-            self._connection.execute(statement, list(rows))
-        except SQLAlchemyError as error:
-            raise self.spoil(translate(error)) from error
+            cursor = self._connection.connection.cursor()
+            try:
+                cursor.executemany(statement, values)
+            finally:
+                cursor.close()
+        except (sqlite3.Error, psycopg.Error) as error:
+            raise self.spoil(of_driver(error)) from error
 
     def load(self, table: Table, rows: Sequence[Parameters]) -> None:
         """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import secrets
 from dataclasses import replace
 from typing import Final
 
@@ -23,20 +22,23 @@ from pki.model import (
 )
 from pki.pkix.certificate import Certificate
 from pki.ports import Deployment
-from pki.validate import presented, receipts
+from pki.validate import presented, receipts, repeats
 from pki.validate.after import require_own, seen_in
 from pki.validate.decide import decide
 from pki.validate.files import EvidenceFiles, statuses
 from pki.validate.frame import Frame, read_frame
 from pki.validate.gather import gather, known_statuses
-from pki.validate.many import Asked, Further, validate_many
+from pki.validate.lasting import Lasting
+from pki.validate.many import Asked, Decided, Further, validate_many
 from pki.validate.receipts import Replay, find, prune, replay
 
 __all__ = [
     "Asked",
+    "Decided",
     "EvidenceFiles",
     "Frame",
     "Further",
+    "Lasting",
     "Replay",
     "decide",
     "find",
@@ -87,7 +89,7 @@ def validate(  # noqa: PLR0913 - who, what, and the two ways to ask otherwise
     evidence = replace(evidence, statuses=told | dict(evidence.statuses))
     verdict = decide(chain, check, evidence, trust, policy, now)
     require_own(principal, verdict)
-    decision = Decision(decision_id=secrets.token_hex(12), decided_at=now, verdict=verdict)
+    decision = Decision(decision_id=repeats.new_id(now), decided_at=now, verdict=verdict)
     more = further(decision, evidence.contract) if further else None
     record = receipts.write(principal, check, chain, evidence, trust, policy, decision, more)
     _keep(deployment, record, seen_in(chain, evidence, trust, verdict, now))
@@ -121,7 +123,7 @@ def without_store(
     chain = presented.read(check)
     evidence = Evidence(read_at=now, statuses=statuses(files, chain, trust, now))
     verdict = decide(chain, check, evidence, trust, policy, now)
-    return Decision(decision_id=secrets.token_hex(12), decided_at=now, verdict=verdict)
+    return Decision(decision_id=repeats.new_id(now), decided_at=now, verdict=verdict)
 
 
 def _given(anchors: tuple[Certificate, ...], trust: Trust) -> Trust:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from pki.model import (
     Trust,
     TrustAnchor,
 )
-from pki.pkix.certificate import load
+from pki.pkix.certificate import Certificate, load
 from pki.ports import Transaction
+from pki.validate.turns import turns_of
 
 _parsed = lru_cache(maxsize=1024)(load)
 
@@ -38,6 +40,8 @@ class Frame:
         certificates: issuer and serial of each.
         asked_responders: see `pki.model.Evidence`.
         evidence_issuers: identities of the CAs about whose certificates there is evidence.
+        upper: our own CAs and the anchors by fingerprint.
+        turns: when one of these begins or has ended, in order.
     """
 
     trust: Trust
@@ -47,6 +51,8 @@ class Frame:
     certificates: frozenset[tuple[str, SerialNumber]]
     asked_responders: frozenset[bytes]
     evidence_issuers: frozenset[bytes]
+    upper: Mapping[Fingerprint, Certificate]
+    turns: tuple[dt.datetime, ...]
 
 
 def concerned(frame: Frame, change: Change) -> bool:
@@ -67,6 +73,7 @@ def read_frame(tx: Transaction) -> Frame:
         own.certificate.fingerprint: hashlib.sha256(own.certificate.spki).digest()
         for own in trust.pool
     }
+    upper = (*(own.certificate for own in trust.pool), *(a.certificate for a in trust.anchors))
     standings = tx.certificates.standings(list(keys))
     blocked = tx.certificates.keys_blocked(list(keys.values()))
     return Frame(
@@ -81,6 +88,8 @@ def read_frame(tx: Transaction) -> Frame:
             source.issuer_hash for source in tx.evidence.sources() if source.kind is SourceKind.OCSP
         ),
         evidence_issuers=tx.evidence.issuers(),
+        upper={certificate.fingerprint: certificate for certificate in upper},
+        turns=tuple(sorted(set(turns_of(upper)))),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,11 +18,12 @@ from pki.model import (
     SeenCertificate,
 )
 from pki.ports import Deployment
-from pki.validate import receipts
+from pki.validate import receipts, repeats
 from pki.validate.after import require_own, seen_in
 from pki.validate.decide import decide
 from pki.validate.frame import Frame, concerned, read_frame
 from pki.validate.gather import Gathered, gather_many
+from pki.validate.lasting import Lasting, lasting
 
 Further = Callable[[Decision, ContractEvidence], dict[str, Any]]
 """What is asked behind a decision: the decision and the contract it found, to JSON."""
@@ -39,6 +39,14 @@ class Asked:
     further: Further | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A decision, and how long it may be repeated: None where it must be made anew each time."""
+
+    decision: Decision
+    lasting: Lasting | None
+
+
 @dataclass(slots=True)
 class _Kept:
     """What one commit is to keep."""
@@ -47,55 +55,63 @@ class _Kept:
     seen: list[SeenCertificate] = field(default_factory=list)
 
 
-def validate_many(deployment: Deployment, asked: Sequence[Asked]) -> list[Decision | Exception]:
+def validate_many(
+    deployment: Deployment, asked: Sequence[Asked], repeated: Sequence[DecisionRecord] = ()
+) -> list[Decided | Exception]:
     """
     Decide as `validate` does, each for itself; what one of them raises is its result.
+
+    Args:
+        repeated: further receipts of the same commit.
 
     Raises:
         Unavailable: the store cannot be read or the receipts not written; nobody is accepted.
     """
     refused = [_refusal(one) for one in asked]
     allowed = [one for one, error in zip(asked, refused, strict=True) if error is None]
-    if not allowed:
-        return [error for error in refused if error is not None]
+    kept = _Kept(records=list(repeated))
+    results = iter(_decide_all(deployment, allowed, kept) if allowed else ())
+    found = [error if error is not None else next(results) for error in refused]
+    if kept.records:
+        with deployment.store.write() as tx:
+            tx.decisions.add_many(kept.records)
+            for certificate in kept.seen:
+                tx.evidence.see(certificate)
+    return found
+
+
+def _decide_all(
+    deployment: Deployment, asked: Sequence[Asked], kept: _Kept
+) -> list[Decided | Exception]:
     now = deployment.clock.now()
     with deployment.store.read() as tx:
         desk = deployment.desk
         frame = desk.shared(tx, read_frame, concerned) if desk else read_frame(tx)
-        gathered = gather_many(tx, frame, [one.check for one in allowed], now)
-    kept = _Kept()
-    results = iter(
-        [
-            _decided(one, facts, frame, now, kept)
-            for one, facts in zip(allowed, gathered, strict=True)
-        ]
-    )
-    found = [error if error is not None else next(results) for error in refused]
-    with deployment.store.write() as tx:
-        tx.decisions.add_many(kept.records)
-        for certificate in kept.seen:
-            tx.evidence.see(certificate)
-    return found
+        gathered = gather_many(tx, frame, [one.check for one in asked], now)
+    return [
+        _decided(one, facts, frame, now, kept) for one, facts in zip(asked, gathered, strict=True)
+    ]
 
 
 def _decided(
     one: Asked, facts: Gathered, frame: Frame, now: dt.datetime, kept: _Kept
-) -> Decision | Exception:
+) -> Decided | Exception:
     chain, evidence, trust = facts.chain, facts.evidence, frame.trust
     verdict = decide(chain, one.check, evidence, trust, frame.policy, now)
-    decision = Decision(decision_id=secrets.token_hex(12), decided_at=now, verdict=verdict)
+    decision = Decision(decision_id=repeats.new_id(now), decided_at=now, verdict=verdict)
     try:
         require_own(one.principal, verdict)
         more = one.further(decision, evidence.contract) if one.further else None
     except Exception as error:  # noqa: BLE001 - told to whoever asked, and to nobody else
         return error
-    kept.records.append(
-        receipts.write(
-            one.principal, one.check, chain, evidence, trust, frame.policy, decision, more
-        )
+    record = receipts.write(
+        one.principal, one.check, chain, evidence, trust, frame.policy, decision, more
     )
-    kept.seen += seen_in(chain, evidence, trust, verdict, now)
-    return decision
+    seen = seen_in(chain, evidence, trust, verdict, now)
+    kept.records.append(record)
+    kept.seen += seen
+    lasts = None if seen else lasting(record, verdict, chain, evidence, frame, now)
+    return Decided(decision=decision, lasting=lasts)
 
 
 def _refusal(one: Asked) -> Exception | None:

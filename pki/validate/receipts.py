@@ -44,6 +44,7 @@ from pki.model import (
 )
 from pki.pkix.certificate import load
 from pki.ports import Deployment, Transaction
+from pki.validate import repeats
 from pki.validate.decide import decide
 from pki.validate.presented import Presented
 from pki.validate.render import to_json
@@ -120,7 +121,7 @@ def find(deployment: Deployment, principal: Principal, decision_id: str) -> Deci
 
 
 def _get(tx: Transaction, decision_id: str) -> DecisionRecord:
-    found = tx.decisions.get(decision_id)
+    found = repeats.get(tx, decision_id)
     if found is None:
         raise NotFound(
             "decision_unknown",
@@ -162,12 +163,16 @@ def replay(deployment: Deployment, principal: Principal, decision_id: str) -> Re
 
 
 def prune(deployment: Deployment, keep: dt.timedelta) -> int:
-    """Forget receipts that are older than `keep`, in batches; return how many."""
+    """
+    Forget receipts that are older than `keep`, in batches; return how many.
+
+    One that may have been repeated stays as long as the last repetition may.
+    """
     before = deployment.clock.now() - keep
     gone = 0
     while True:
         with deployment.store.write() as tx:
-            batch = tx.decisions.prune(before, _BATCH)
+            batch = tx.decisions.prune(before, before - repeats.LONGEST, _BATCH)
         gone += batch
         if batch < _BATCH:
             return gone

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import re
+import selectors
 import shutil
 import socket
 import subprocess
@@ -113,6 +114,47 @@ def by_wrk(
     )
 
 
+def each_once(server: Server, requests: Sequence[bytes], connections: int) -> Measured:
+    """Ask each once, over some kept connections at a time."""
+    waiting, bad = list(reversed(requests)), 0
+    begun_at: dict[socket.socket, float] = {}
+    pieces: dict[socket.socket, bytes] = {}
+    waited: list[float] = []
+    before, begun = server.cpu(), time.perf_counter()
+    with selectors.DefaultSelector() as selector:
+
+        def send(connection: socket.socket) -> None:
+            if not waiting:
+                selector.unregister(connection)
+                connection.close()
+                return
+            begun_at[connection], pieces[connection] = time.perf_counter(), b""
+            connection.sendall(waiting.pop())
+
+        for _ in range(min(connections, len(requests))):
+            connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+            selector.register(connection, selectors.EVENT_READ)
+            send(connection)
+        while selector.get_map():
+            for key, _ in selector.select():
+                ready = key.fileobj
+                if not isinstance(ready, socket.socket):
+                    continue
+                pieces[ready] += (more := ready.recv(65536))
+                if not more or _is_whole(pieces[ready]):
+                    waited.append(time.perf_counter() - begun_at[ready])
+                    bad += pieces[ready][9:12] != b"200"
+                    send(ready)
+    whole, spent = time.perf_counter() - begun, server.cpu() - before
+    return _measured(waited, whole, spent, bad)
+
+
+def _is_whole(octets: bytes) -> bool:
+    head = octets.find(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: *(\d+)", octets[:head]) if head >= 0 else None
+    return length is not None and len(octets) >= head + 4 + int(length[1])
+
+
 def one_by_one(
     server: Server, requests: Sequence[bytes], *, seconds: float | None = None, kept: bool = True
 ) -> Measured:
@@ -134,6 +176,10 @@ def one_by_one(
             break
     whole, spent = time.perf_counter() - begun, server.cpu() - before
     asker.close()
+    return _measured(waited, whole, spent, bad)
+
+
+def _measured(waited: list[float], whole: float, spent: float, bad: int) -> Measured:
     waited.sort()
 
     def at(share: float) -> float:

@@ -339,14 +339,17 @@ def _over_http(home: Path, count: int, rounds: int, seconds: int) -> None:
         with homes.served(home) as started:
             server = started.server
             loading.one_by_one(server, requests[:1])
+            half = len(requests) // 2
             unit = _unit()
-            for name, connections in (("unseen, 16 at once", 16), ("known, 16 at once", 16)):
-                measured = loading.by_wrk(
-                    server, requests, 1 if "unseen" in name else seconds, connections
-                )
+
+            def note(name: str, measured: Measured, unit: float = unit) -> None:
                 found.setdefault(name, []).append((measured, unit))
-            alone = loading.one_by_one(server, requests)
-            found.setdefault("known, one at a time", []).append((alone, unit))
+
+            note("unseen, 16 at once", loading.each_once(server, requests[1:half], 16))
+            note("unseen, 64 at once", loading.each_once(server, requests[half:], 64))
+            note("known, 16 at once", loading.by_wrk(server, requests, seconds, 16))
+            note("known, 64 at once", loading.by_wrk(server, requests, seconds, 64))
+            note("known, one at a time", loading.one_by_one(server, requests))
             print(f"worker after the load: {server.memory():.0f} MiB")
     _show_http(home.name, found)
 

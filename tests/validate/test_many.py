@@ -10,7 +10,6 @@ from pki.issue import IssueRequest, issue
 from pki.model import (
     Accepted,
     ContractCheck,
-    Decision,
     Fault,
     Principal,
     Reason,
@@ -21,7 +20,7 @@ from pki.pkix.certificate import load
 from pki.pkix.profiles import Kind
 from pki.revoke import revoke
 from pki.services import Services
-from pki.validate import Asked
+from pki.validate import Asked, Decided
 from tests.homes import ADMIN, EMAID
 
 OTHER = "DEMOAC00000002"
@@ -44,7 +43,7 @@ def test_each_gets_its_own_verdict_and_a_receipt_that_replays(anywhere: Services
     revoke(anywhere.deployment, ADMIN, serial, Reason.SUPERSEDED)
     asked = [_asked(good), _asked(revoked), _asked(good, EMSP), _asked((b"garbage",))]
     results = validate.validate_many(anywhere.deployment, asked)
-    decisions = [result for result in results if isinstance(result, Decision)]
+    decisions = [result.decision for result in results if isinstance(result, Decided)]
     verdicts = [decision.verdict for decision in decisions]
     assert isinstance(results[2], NotAllowed)
     assert isinstance(verdicts[0], Accepted)
@@ -59,9 +58,9 @@ def test_a_receipt_tells_nothing_of_the_others(small: Services) -> None:
     leaf = load(revoked[0])
     revoke(small.deployment, ADMIN, leaf.serial_number.value, Reason.SUPERSEDED)
     found = validate.validate_many(small.deployment, [_asked(good), _asked(revoked)])
-    assert isinstance(found[0], Decision)
+    assert isinstance(found[0], Decided)
     with small.deployment.store.read() as tx:
-        receipt = tx.decisions.get(found[0].decision_id)
+        receipt = tx.decisions.get(found[0].decision.decision_id)
     assert receipt is not None
     assert leaf.fingerprint.value not in json.loads(receipt.record)["statuses"]
 

@@ -13,7 +13,7 @@ import pytest
 from tests.web import asking
 from tests.web.live import Talk, serving_here
 from tests.web.worker_running import LIVE, Running, posted, problem, running_on
-from web import worker_protocol
+from web import worker_timed
 from web.asgi import THREADS
 
 WAITS = 0.3  # seconds, in place of the ten of real life
@@ -31,8 +31,8 @@ def running(
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HEAD_SECONDS", "STALL_SECONDS", "WHOLE_SECONDS"):
-        monkeypatch.setattr(worker_protocol, name, WAITS)
-    monkeypatch.setattr(worker_protocol, "_LOOK", 0.05)
+        monkeypatch.setattr(worker_timed, name, WAITS)
+    monkeypatch.setattr(worker_timed, "_LOOK", 0.05)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,135 @@
+"""Many authorisations at once: as many queries as for one, and one commit for all receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pki import access, validate
+from pki.authorize.after import Authorised, Roaming, after, questions_of
+from pki.authorize.told import to_json
+from pki.model import (
+    Authorisation,
+    ContractCheck,
+    ContractEvidence,
+    Decision,
+    DecisionRecord,
+    EmspAnswer,
+    EmspQuestion,
+    Principal,
+)
+from pki.ports import Deployment
+from pki.realtime import RealTime
+from pki.validate.turns import first_behind
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Who asks what."""
+
+    principal: Principal
+    check: ContractCheck
+    action: access.Action = access.Action.AUTHORIZE
+
+
+class NotAtOnce(Exception):
+    """The question cannot be answered among many: somebody else must be asked, or it is rare."""
+
+
+class _AtOnce(RealTime):
+    """
+    Knows who could be asked, and asks nobody: one eMSP must not hold up everybody's answers.
+
+    Attributes:
+        used: something was asked that no change log tells of.
+    """
+
+    def __init__(self, real: RealTime) -> None:
+        super().__init__()
+        self._real = real
+        self.used = False
+
+    def reaches(self, emsp: str, hub: str | None) -> bool:
+        """Tell whether any way leads to an eMSP."""
+        self.used = True
+        return self._real.reaches(emsp, hub)
+
+    def ask(self, question: EmspQuestion) -> EmspAnswer:
+        """Raise NotAtOnce."""
+        raise NotAtOnce(question.emsp)
+
+
+def authorize_many(
+    deployment: Deployment,
+    roaming: Roaming,
+    asks: Sequence[Ask],
+    repeated: Sequence[DecisionRecord] = (),
+) -> list[Authorised | Exception]:
+    """
+    Decide as `authorize` does, with as many queries as for one and one commit.
+
+    What one of them raises is its result, among that NotAtOnce for what `authorize` alone can do.
+
+    Args:
+        repeated: further receipts of the same commit.
+
+    Raises:
+        Unavailable: the store cannot be read or the receipts not written; nobody is accepted.
+    """
+    if not asks:
+        validate.validate_many(deployment, (), repeated)
+        return []
+    group = _Group(deployment, roaming)
+    chosen = [at for at, ask in enumerate(asks) if ask.check.chain is not None]
+    asked = [group.asked(at, asks[at]) for at in chosen]
+    results = validate.validate_many(deployment, asked, repeated)
+    found: list[Authorised | Exception] = [NotAtOnce("no chain was presented") for _ in asks]
+    for at, result in zip(chosen, results, strict=True):
+        found[at] = result if isinstance(result, Exception) else group.result(at, result)
+    return found
+
+
+class _Group:
+    """What the questions of one group share, and what became of each."""
+
+    def __init__(self, deployment: Deployment, roaming: Roaming) -> None:
+        self._deployment = deployment
+        self._directory = roaming.directory.now()
+        self._realtime = _AtOnce(roaming.realtime)
+        self._roaming = Roaming(directory=roaming.directory, realtime=self._realtime)
+        self._found: dict[int, tuple[Authorisation, bool]] = {}
+
+    def asked(self, at: int, ask: Ask) -> validate.Asked:
+        """Return the contract decision that is asked first, and how to go on behind it."""
+
+        def further(decision: Decision, evidence: ContractEvidence) -> Json:
+            about = (self._roaming, self._directory, ask.principal, ask.check, decision.decision_id)
+            questions = questions_of(self._deployment, *about)
+            questions.running = self._counted(questions.running)
+            self._realtime.used = False
+            told = after(self._deployment, questions, decision, evidence, ask.check)
+            self._found[at] = told, self._realtime.used
+            return to_json(told)
+
+        return validate.Asked(
+            principal=ask.principal, check=ask.check, action=ask.action, further=further
+        )
+
+    def _counted(self, running: Callable[[str], int]) -> Callable[[str], int]:
+        def counted(contract_id: str) -> int:
+            self._realtime.used = True  # sessions begin and end without a word in the change log
+            return running(contract_id)
+
+        return counted
+
+    def result(self, at: int, decided: validate.Decided) -> Authorised:
+        """Return the authorisation behind a decision."""
+        told, used = self._found[at]
+        lasting = None if used else decided.lasting
+        if lasting is not None:
+            end = first_behind(self._directory.turns, lasting.since)
+            lasting = replace(lasting, until=min(end, lasting.until))
+        return Authorised(decision=decided.decision, authorisation=told, lasting=lasting)

@@ -127,7 +127,7 @@ class Session:
         """Insert rows of plain values, as the driver takes them."""
         if not self.writable:
             raise TypeError("a read transaction was asked to write")
-        statement = rows.sqlite if self._sqlite else rows.postgresql
+        statement = rows.sqlite if self.is_sqlite else rows.postgresql
         try:
             cursor = self._connection.connection.cursor()
             try:

@@ -265,6 +265,8 @@ _INSIDE = {
     "validate/after.py:require_own",
     "validate/receipts.py:write",
     # these ask by way of the requests of a group: `issue.order.placed`
+    "bulk/work.py:issue_rows",
+    "bulk/work.py:prepare_rows",
     "issue/__init__.py:judged",
     "issue/__init__.py:issue",
     "issue/__init__.py:preview",

@@ -42,6 +42,7 @@ from pki.settings.keys import Backend, Delegated
 from pki.signer import RemoteKeys, SignerClient
 from pki.status import Answers, View, refresh
 from pki.store.db import Database
+from pki.store.grants import signer_grants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,3 +342,14 @@ def _once(path: Path, make: Callable[[], bytes]) -> None:
         pass  # another process was first; its passphrase counts
     finally:
         temporary.unlink()
+
+
+__all__ = [
+    "Services",
+    "build",
+    "build_signer",
+    "check_start",
+    "database_at",
+    "hand_down",
+    "signer_grants",
+]

@@ -12,15 +12,20 @@ import click
 from pki.cli.installation import warn
 from pki.cli.output import HomeOption, with_errors
 from pki.errors import BadInput
-from pki.services import build_signer
+from pki.services import build_signer, signer_grants
 from pki.settings.keys import Delegated
 from pki.signer import Server, SocketPlace
 
 
 @click.command("signer")
+@click.option(
+    "--grants",
+    metavar="ROLE",
+    help="Print what a role of PostgreSQL needs to be the signer's, and end; for psql.",
+)
 @click.pass_obj
 @with_errors
-def signer_command(home: HomeOption) -> None:
+def signer_command(home: HomeOption, *, grants: str | None) -> None:
     """
     Hold the keys of CAs and sign what was committed, for the other processes of this host.
 
@@ -29,6 +34,9 @@ def signer_command(home: HomeOption) -> None:
     with a home of its own, whose pnc.toml names keys and `signer.database_url`; the others then
     need `signer.group`. Ends with SIGTERM, after what it has begun.
     """
+    if grants is not None:
+        click.echo(signer_grants(grants))
+        return
     settings = home.settings()
     own = settings.keys
     if own.socket is None:

@@ -19,6 +19,7 @@ from pki.model import (
     Client,
     Contract,
     CrlIntent,
+    Expiring,
     Intent,
     Issuer,
     Party,
@@ -56,6 +57,21 @@ def certificate_json(record: CertificateRecord, chain: Iterable[bytes]) -> Json:
         "owner": record.owner,
         "issuedAt": format_time(record.issued_at),
         "certificateChain": chain_pem(chain),
+    }
+
+
+def expiring_json(expiring: Expiring) -> Json:
+    """Return a certificate that ends soon; `renewed`: one of its kind and name ends later."""
+    record = expiring.record
+    return {
+        "serialNumber": record.serial.value,
+        "fingerprint": record.fingerprint.value,
+        "commonName": record.common_name,
+        "kind": record.kind.value,
+        "issuer": record.issuer_id,
+        "owner": record.owner,
+        "notAfter": format_time(record.not_after),
+        "renewed": expiring.renewed,
     }
 
 

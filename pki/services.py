@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from pki import approve, foreign, repeat, rotate, route, sign, stations, tokens, validate
+from pki import approve, expiry, foreign, repeat, rotate, route, sign, stations, tokens, validate
 from pki.audit import checkpoints
 from pki.audit.checkpoints import Sealer
 from pki.authorize import Roaming
@@ -107,6 +107,7 @@ class Services:
             work=lambda: delivery.run(self.deployment, self.settings.outbound),
         )
         queue = Job(name="stations", every=60.0, work=self._prune_stations)
+        expiries = Job(name="expiry", every=600.0, work=lambda: expiry.notify(self.deployment))
         push = Job(name="partner-push", every=2.0, work=lambda: push_due(self.partners))
         marks = Job(name="page-marks", every=3600.0, work=lambda: forget_old(self.partners))
         resync = Job(name="partner-sync", every=900.0, work=lambda: sync_due(self.partners))
@@ -115,7 +116,7 @@ class Services:
             every=float(self.settings.audit.seconds),
             work=lambda: checkpoints.keep(self.deployment),
         )
-        roaming = (push, resync, ranges, keys, marks, approvals, queue)
+        roaming = (expiries, push, resync, ranges, keys, marks, approvals, queue)
         others = (fetch, prune, token_keys, generations, expire, provide, webhooks, audited)
         return (*own, *others, *roaming)
 

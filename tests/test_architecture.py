@@ -42,6 +42,7 @@ VERBS: dict[str, set[str]] = {
     "sign": {"audit", "limits"},
     "signer": {"sign"},
     "bulk": {"audit", "issue"},
+    "expiry": {"access", "issue"},
     "pkcs12_file": set(),
     "issue": {"access", "audit", "contracts", "sign"},
     "enrol": {"access", "audit", "issue", "outbound"},

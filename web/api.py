@@ -10,7 +10,7 @@ from typing import Final
 import orjson
 from flask import Blueprint, Response, request
 
-from pki import lookup, render, repeat
+from pki import expiry, lookup, render, repeat
 from pki.enrol import admit
 from pki.errors import PkiError, PolicyViolation
 from pki.ids import Fingerprint
@@ -22,11 +22,12 @@ from web.answers import json_answer
 from web.issue_request import issue_request
 from web.issuing import FAILURE, PATH
 from web.metrics import Metrics
-from web.parsing import Fields, json_object, page_size, query
+from web.parsing import Fields, days_of, json_object, page_size, query
 from web.repeated import IDEMPOTENCY
 
 REVOKE_FIELDS: Final = frozenset(("reason", "dryRun"))
 RELEASE_FIELDS: Final = frozenset(("dryRun",))
+EXPIRING_FIELDS: Final = frozenset(("days", "kind", "owner", "issuer", "after", "limit"))
 SEARCH_FIELDS: Final = frozenset(("kind", "owner", "commonName", "after", "limit"))
 
 
@@ -89,6 +90,25 @@ class Api:
         more = records[-1].fingerprint.value if len(records) == limit else None
         return json_answer({"certificates": page, "next": more})
 
+    def expiring_certificates(self) -> Response:
+        """Return a page of what ends soon; `next` is the `after` of the following page."""
+        principal = auth.principal(self.deployment)
+        fields = query(request, EXPIRING_FIELDS)
+        limit = page_size(fields)
+        found = expiry.expiring(
+            self.deployment,
+            principal,
+            days=days_of(fields),
+            kind=fields.choice("kind", Kind, tuple(Kind)),
+            owner=fields.text("owner"),
+            issuer_id=fields.text("issuer"),
+            after=fields.text("after"),
+            limit=limit,
+        )
+        more = expiry.place_of(found[-1].record) if len(found) == limit else None
+        page = [render.expiring_json(each) for each in found]
+        return json_answer({"certificates": page, "next": more})
+
     def revoke_certificate(self, reference: str) -> Response:
         """Revoke by serial or fingerprint, or with `dryRun` say what that would do."""
         principal = auth.principal(self.deployment)
@@ -125,6 +145,7 @@ def blueprint(deployment: Deployment, metrics: Metrics) -> Blueprint:
     for method, path, handler in (
         ("POST", "/v1/certificates", api.issue_certificate),
         ("GET", "/v1/certificates", api.search_certificates),
+        ("GET", "/v1/certificates/expiring", api.expiring_certificates),
         ("GET", "/v1/certificates/<reference>", api.find_certificate),
         ("POST", "/v1/certificates/<reference>/revoke", api.revoke_certificate),
         ("POST", "/v1/certificates/<reference>/release", api.release_certificate),

@@ -8,6 +8,7 @@ import orjson
 from flask import Blueprint, Response
 
 from pki import __version__
+from pki.expiry import MAX_DAYS
 from pki.pkix.profiles import Kind
 from web import (
     ocpp_install,
@@ -32,9 +33,14 @@ from web.schemas import (
     FINGERPRINT,
     LINE,
     OCPP_ACTIONS,
+    SERIAL,
     TEXT,
+    TIME,
     Schema,
     components,
+    exact,
+    many,
+    nullable,
     ocpp_name,
     one,
     ref,
@@ -86,6 +92,37 @@ def _certificates() -> Schema:
             | problems((*WRITE, 404, 409, 422), "Problem", PROBLEM),
         },
     }
+
+
+def _expiring() -> Schema:
+    whole = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE}
+    days = {"type": "integer", "minimum": 0, "maximum": MAX_DAYS, "default": 30}
+    asked = [
+        parameter("days", "query", days, "Within how many days."),
+        parameter("kind", "query", one(Kind), "Kind of certificate."),
+        parameter("owner", "query", LINE, "Owning party."),
+        parameter("issuer", "query", LINE, "Issuer id."),
+        parameter("after", "query", LINE, "`next` of the page before."),
+        parameter("limit", "query", whole, "Certificates on a page."),
+    ]
+    return {
+        "get": {
+            "summary": "List certificates in force that end soon, the soonest first.",
+            "parameters": asked,
+            "responses": {"200": good("A page.", ref("ExpiringPage"))}
+            | problems(READ, "Problem", PROBLEM),
+        }
+    }
+
+
+def _expiring_page() -> Schema:
+    names = ("fingerprint", "commonName", "kind", "issuer", "owner")
+    one_of_them = exact(
+        {"serialNumber": SERIAL, "notAfter": TIME, "renewed": {"type": "boolean"}}
+        | dict.fromkeys(names, TEXT)
+    )
+    place = nullable(TEXT) | {"description": "The `after` of the following page."}
+    return exact({"certificates": many(one_of_them), "next": place})
 
 
 def _certificate() -> Schema:
@@ -304,6 +341,7 @@ def document(public_url: str) -> Schema:
         "paths": {
             "/v1/contracts/validate": _validate(),
             "/v1/certificates": _certificates(),
+            "/v1/certificates/expiring": _expiring(),
             "/v1/certificates/{reference}": _certificate(),
             "/v1/certificates/{reference}/revoke": _revoke(),
             "/v1/certificates/{reference}/release": _release(),
@@ -325,6 +363,7 @@ def document(public_url: str) -> Schema:
         },
         "components": {
             "schemas": components()
+            | {"ExpiringPage": _expiring_page()}
             | openapi_admin.components()
             | openapi_oauth.components()
             | openapi_pools.components()

@@ -19,6 +19,7 @@ from pki import access
 from pki.ports import Deployment
 from web import auth
 from web.answers import json_answer
+from web.expiries import Expiries
 from web.metrics import Metrics
 
 _PASSED_ON: Final = ("X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via")
@@ -30,6 +31,7 @@ class Ops:
 
     deployment: Deployment
     metrics: Metrics
+    expiries: Expiries
 
     def live(self) -> Response:
         """Say that this process answers; touches nothing else."""
@@ -44,7 +46,8 @@ class Ops:
         """Return the counters of all workers, in the text format of Prometheus."""
         if not _local():
             access.require(auth.principal(self.deployment), access.Action.READ_METRICS)
-        return Response(self.metrics.text(), content_type=CONTENT_TYPE_LATEST)
+        text = self.metrics.text() + self.expiries.text()
+        return Response(text, content_type=CONTENT_TYPE_LATEST)
 
 
 def _local() -> bool:
@@ -60,7 +63,7 @@ def _local() -> bool:
 def blueprint(deployment: Deployment, metrics: Metrics) -> Blueprint:
     """Return the routes."""
     routes = Blueprint("ops", __name__)
-    handlers = Ops(deployment, metrics)
+    handlers = Ops(deployment, metrics, Expiries(deployment))
     for path, handler in (
         ("/healthz/live", handlers.live),
         ("/healthz/ready", handlers.ready),

@@ -322,6 +322,16 @@ def page_size(fields: Fields) -> int:
     return int(text)
 
 
+def days_of(fields: Fields, default: int = 30) -> int:
+    """Return `days`. Raises BadInput (`invalid_days`)."""
+    text = fields.text("days", longest=MAX_TEXT)
+    if text is None:
+        return default
+    if not re.fullmatch("[0-9]{1,4}", text):
+        raise BadInput("invalid_days", "days is a number of days.")
+    return int(text)
+
+
 def request_id(request: Request) -> str | None:
     """Return the caller's X-Request-Id where it is fit for logs, else None."""
     return fit_request_id(request.headers.get("X-Request-Id", ""))

@@ -19,6 +19,7 @@ from pki.cli import (
     decisions,
     emergency,
     enrolments,
+    expiry,
     export,
     installation,
     jobs,
@@ -88,6 +89,7 @@ for _module in (
     bulk,
     emergency,
     ceremony,
+    expiry,
     export,
 ):
     for _command in _module.COMMANDS:

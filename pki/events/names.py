@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
+from pki import access
 from pki.errors import BadInput
 from pki.ids import quote
 from pki.model import Client, Event, Naming, Role
+from pki.pkix.profiles import Kind
 
 OWN: Final = tuple(
     f"{role}.{what}" for role in ("mo", "oem", "cpo") for what in ("ca.revoked", "cert.replaced")
@@ -30,10 +33,15 @@ KNOWN: Final = (
     "oem.contract.created",
     "oem.contract.updated",
     "oem.contract.deleted",
+    "certificate.issued",
+    "certificate.renewed",
+    "certificate.expiring",
+    "certificate.expired",
 )
 _OLD: Final = {"mo.prov.cert.updated.factory.reset": "mo.prov.cert.factory.reset"}
 """Deprecated, and still OPNC's only name for it."""
 
+_OF_CERTIFICATES: Final = "certificate."
 _ROLES: Final = {"mo.": Role.EMSP, "oem.": Role.OEM, "cpo.": Role.CPO}
 
 
@@ -65,7 +73,12 @@ def heard_by(event: Event, client: Client) -> bool:
     """
     if client.disabled_at is not None:
         return False
-    if client.role is Role.ADMIN or not event.party:
+    if client.role is Role.ADMIN:
         return True
-    role = next((r for start, r in _ROLES.items() if event.type.startswith(start)), None)
+    if not event.party:  # of a certificate, the operator's own
+        return not event.type.startswith(_OF_CERTIFICATES)
+    if event.type.startswith(_OF_CERTIFICATES):
+        role = access.OWNER_ROLE.get(Kind(json.loads(event.payload)["kind"]))
+    else:
+        role = next((r for start, r in _ROLES.items() if event.type.startswith(start)), None)
     return client.role is role and event.party in client.parties

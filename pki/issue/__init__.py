@@ -25,6 +25,7 @@ from pki.issue.chains import chain_of, chain_to_root, crl_address, issuer_chain
 from pki.issue.order import IssueRequest, Placed, Wanted, newest_issuer, place, place_many
 from pki.issue.own import attribute, own_leaf
 from pki.issue.phases import carry_out, carry_out_many
+from pki.issue.telling import tell
 from pki.issue.twins import lint_fully, linted_twin, longest, twin_of
 from pki.issue.values import Order, spki_hash, validity_end
 from pki.model import CertificateRecord, Principal
@@ -69,7 +70,8 @@ def issue(deployment: Deployment, principal: Principal, request: IssueRequest) -
         PolicyViolation: `key_not_allowed`, `key_weak`, `key_blocked`, `key_reused`,
             `suite_mismatch`, `account_unknown`, `party_unknown`, `outlives_issuer`,
             `validity_too_long`, `lint_failed`.
-        Conflict: `emaid_ambiguous`, `common_name_taken`, `issuer_not_active`.
+        Conflict: `emaid_ambiguous`, `common_name_taken`, `certificate_current`,
+            `issuer_not_active`.
         Unavailable: store or key out of reach.
     """
     (outcome,) = issue_many(deployment, [(principal, request)])
@@ -148,6 +150,7 @@ __all__ = [
     "place_many",
     "preview",
     "spki_hash",
+    "tell",
     "twin_of",
     "validity_end",
 ]

@@ -37,7 +37,7 @@ class Book:
         keys: SHA-256 of every SubjectPublicKeyInfo that will be asked about.
     """
 
-    __slots__ = ("_blocked", "_holders", "_names", "issuers", "tx")
+    __slots__ = ("_blocked", "_holders", "_named", "_names", "issuers", "tx")
 
     def __init__(self, tx: Transaction, keys: Iterable[bytes]) -> None:
         self.tx = tx
@@ -53,6 +53,7 @@ class Book:
                 owner=record.owner,
             )
             self.claim(record.spki_sha256, holder)
+        self._named: set[tuple[Kind, str, str]] = set()
         self._names: dict[tuple[Kind, str], str] = {}
 
     def active(self, name: str) -> Issuer | None:
@@ -73,6 +74,13 @@ class Book:
     def history(self, key: bytes) -> History:
         """Return what is known of a key that was asked about at the beginning."""
         return History(blocked=key in self._blocked, holders=self._holders.get(key, ()))
+
+    def named_before(self, kind: Kind, common_name: str, owner: str) -> bool:
+        """Tell whether an order of this group has the same kind, name and owner; note this one."""
+        named = (kind, common_name, owner)
+        before = named in self._named
+        self._named.add(named)
+        return before
 
     def claim(self, key: bytes, holder: Holder) -> None:
         """Let the orders behind this one know that a key will be in a certificate."""

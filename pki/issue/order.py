@@ -238,6 +238,8 @@ def _order(
     organization = book.organization(profile.kind, owner, issuer)
     limits, now = deployment.enrolment, deployment.clock.now()
     rules.check_name(book.tx, limits, principal, request.kind, common_name, owner, now)
+    again = book.named_before(request.kind, common_name, owner)
+    rules.check_window(book.tx, limits, request.kind, common_name, owner, now, again=again)
     history = book.history(asked.spki_sha256)
     rules.check_key(history, limits, profile, asked.public_key, common_name, owner)
     holder = rules.Holder(

@@ -20,6 +20,7 @@ from cryptography import x509
 from pki import audit, contracts, sign
 from pki.errors import Conflict, PkiError, Unavailable
 from pki.ids import Emaid, Fingerprint, SerialNumber
+from pki.issue.telling import tell_issued
 from pki.issue.twins import linted_tbs
 from pki.issue.values import Order
 from pki.model import (
@@ -213,6 +214,7 @@ def _store_certificates(deployment: Deployment, batch: Sequence[_Work]) -> None:
         ids = [record.intent_id for record in records]
         if tx.intents.move_many(ids, IntentState.SIGNING, IntentState.COMPLETED) != len(ids):
             raise Conflict("intent_spent", "The intent was closed while it was being signed.")
+        tell_issued(tx, records, now)
         tx.certificates.add_many(records)
         audit.record_batch(tx, "certificate.issue", now, map(_issued, work_by_owner, records))
         for work in work_by_owner:

@@ -112,3 +112,40 @@ def check_name(  # noqa: PLR0913 - a name, whose it shall be, and who asks
                 f"Another {role.value} holds a certificate for {common_name}.",
                 hint="Serial numbers of stations and host names are unique among all operators.",
             )
+
+
+def check_window(  # noqa: PLR0913 - what is asked for, and when
+    tx: Transaction,
+    rules: EnrolmentRules,
+    kind: Kind,
+    common_name: str,
+    owner: str,
+    now: dt.datetime,
+    *,
+    again: bool,
+) -> None:
+    """
+    Return unless the kind has no duplicates and a certificate is in force that is not yet due.
+
+    Args:
+        again: another order that is judged together with this one has the same name.
+
+    Raises:
+        Conflict: `certificate_current`.
+    """
+    window = rules.windows.get(kind)
+    if window is None:
+        return
+    if again:
+        raise Conflict("certificate_current", f"{common_name} is asked for twice at once.")
+    found = tx.certificates.search(
+        kinds=(kind,), owners=(owner,), common_name=common_name, limit=_MANY
+    )
+    for record in found:
+        due = record.not_after - window
+        if due > now and tx.certificates.revocation(record.issuer_id, record.serial) is None:
+            raise Conflict(
+                "certificate_current",
+                f"A certificate of {common_name} is in force until {record.not_after:%Y-%m-%d}.",
+                hint=f"It may be renewed from {due:%Y-%m-%d} on, or at once after its revocation.",
+            )

@@ -20,6 +20,7 @@ from pki.model.authorisation import (
 )
 from pki.model.certificates import (
     CertificateRecord,
+    Expiring,
     Intent,
     IntentState,
     Issuer,
@@ -217,6 +218,7 @@ __all__ = [
     "EnrolmentState",
     "Event",
     "Evidence",
+    "Expiring",
     "Fault",
     "ForeignCrl",
     "ForeignStatus",

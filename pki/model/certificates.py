@@ -146,6 +146,19 @@ class Living:
     names: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expiring:
+    """
+    A certificate that ends soon and is not revoked.
+
+    Attributes:
+        renewed: one of the same kind, name and owner ends later.
+    """
+
+    record: CertificateRecord
+    renewed: bool
+
+
 class Reason(StrEnum):
     """RFC 5280 5.3.1 reasons, spelt as there; `aACompromise` only for attribute authorities."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -38,11 +39,16 @@ class EnrolmentRules:
         registration: SECC leaves only for what was registered as an end entity.
         approval: kinds that wait until somebody accepts the request.
         tenants: by party id.
+        windows: kinds that have no duplicates: a further certificate is issued in the window
+            before the end of the one in force only.
+        notice: how long before their end certificates are told of to webhooks.
     """
 
     registration: bool = False
     approval: frozenset[Kind] = frozenset()
     tenants: Mapping[str, TenantRules] = field(default_factory=dict)
+    windows: Mapping[Kind, dt.timedelta] = field(default_factory=dict)
+    notice: dt.timedelta = dt.timedelta(days=30)
 
     @property
     def asks(self) -> bool:

@@ -20,6 +20,7 @@ from pki.model import (
     ContractState,
     DecisionRecord,
     Domain,
+    Expiring,
     Intent,
     IntentState,
     Issuer,
@@ -130,6 +131,22 @@ class Certificates(Protocol):
         limit: int = 100,
     ) -> list[CertificateRecord]:
         """Return a page ordered by fingerprint, beginning behind `after`."""
+
+    def expiring(  # noqa: PLR0913 - one keyword per filter
+        self,
+        begin: dt.datetime,
+        last: Fingerprint | None,
+        end: dt.datetime,
+        *,
+        kinds: tuple[Kind, ...] | None = None,
+        owners: tuple[str, ...] | None = None,
+        issuer_id: str | None = None,
+        limit: int = 100,
+    ) -> list[Expiring]:
+        """Return those in force that end behind `begin` (and `last`) and not behind `end`."""
+
+    def ending(self, begin: dt.datetime, end: dt.datetime) -> dict[Kind, int]:
+        """Return how many of them there are, by kind."""
 
     def count(self, issuer_id: str) -> int:
         """Return how many certificates an issuer issued."""

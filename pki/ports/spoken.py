@@ -33,6 +33,9 @@ class Webhooks(Protocol):
 
     def of(self, client_id: str) -> list[Webhook]: ...
 
+    def wanted(self, event: str) -> bool:
+        """Tell whether a webhook in force names an event."""
+
     def page(self, after: str, limit: int) -> list[Webhook]:
         """Return a page of every webhook, ordered by id, beginning behind `after`."""
 

@@ -47,6 +47,8 @@ _KEYS: Final[Mapping[str, type]] = {
     "enrol.require_registration": bool,
     "enrol.requests_per_minute": int,
     "enrol.tenants": list,
+    "enrol.renewal": list,
+    "enrol.notice_days": int,
     "est.labels": list,
     "est.trusted_header": str,
     "est.trusted_proxies": list,

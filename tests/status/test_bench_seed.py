@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from pki.issue import chain_of
+from pki.model import ContractCheck, Fault
 from pki.pkix.certificate import load
 from pki.status import crls
-from scripts.bench import homes, seed
+from pki.validate import validate
+from scripts.bench import homes, scale, seed
 from tests.web import asking
 
 ISSUED, REVOKED, REAL = 10_000, 1000, 20
@@ -19,7 +22,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("seed") / "home"
     homes.make(home)
     with homes.opened(home) as services:
-        seed.seed(services, ISSUED, REVOKED, REAL)
+        seed.seed(services, ISSUED, REVOKED, REAL, contracts=True)
     return home
 
 
@@ -48,3 +51,18 @@ def test_the_crl_lists_what_was_revoked(home: Path) -> None:
         policy = services.settings.status
         record = crls.publish(services.deployment, homes.ACTOR, homes.issuer(services), 0, policy)
         assert record.entries == REVOKED + REAL // 10
+
+
+def test_a_contract_that_was_loaded_is_accepted_unless_it_was_revoked(home: Path) -> None:
+    with scale.opened(home) as population:
+        assert population.contracts == ISSUED
+        with population.services.deployment.store.read() as tx:
+            records = [tx.certificates.by_contract(seed.contract_id(n))[0] for n in (0, ISSUED - 1)]
+            chains = [tuple(chain_of(tx, record)) for record in records]
+        faults = [
+            getattr(
+                validate(population.services.deployment, homes.ACTOR, check).verdict, "fault", None
+            )
+            for check in (ContractCheck(chain=chain) for chain in chains)
+        ]
+    assert faults == [Fault.REVOKED, None]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pki.issue import chain_of
-from pki.model import ContractCheck, Fault
+from pki.model import ContractCheck, Decision, Fault, Rejected
 from pki.pkix.certificate import load
 from pki.status import crls
 from pki.validate import validate
@@ -66,3 +66,7 @@ def test_a_contract_that_was_loaded_is_accepted_unless_it_was_revoked(home: Path
             for check in (ContractCheck(chain=chain) for chain in chains)
         ]
     assert faults == [Fault.REVOKED, None]
+
+
+def _fault(decision: Decision) -> Fault | None:
+    return decision.verdict.fault if isinstance(decision.verdict, Rejected) else None

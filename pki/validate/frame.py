@@ -36,7 +36,7 @@ class Frame:
 
     Attributes:
         standing: certificates of our own CAs and what was revoked of them.
-        blocked: those of them whose key is blocked.
+        blocked: those of them and of the anchors whose key is blocked.
         certificates: issuer and serial of each.
         asked_responders: see `pki.model.Evidence`.
         evidence_issuers: identities of the CAs about whose certificates there is evidence.
@@ -69,12 +69,9 @@ def concerned(frame: Frame, change: Change) -> bool:
 def read_frame(tx: Transaction) -> Frame:
     """Read what is in force."""
     trust = trusted(tx)
-    keys = {
-        own.certificate.fingerprint: hashlib.sha256(own.certificate.spki).digest()
-        for own in trust.pool
-    }
     upper = (*(own.certificate for own in trust.pool), *(a.certificate for a in trust.anchors))
-    standings = tx.certificates.standings(list(keys))
+    keys = {c.fingerprint: hashlib.sha256(c.spki).digest() for c in upper}
+    standings = tx.certificates.standings([own.certificate.fingerprint for own in trust.pool])
     blocked = tx.certificates.keys_blocked(list(keys.values()))
     return Frame(
         trust=trust,

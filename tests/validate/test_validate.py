@@ -128,7 +128,8 @@ def test_the_chain_decides_over_hash_data(small: Services) -> None:
     assert _fault(small, ContractCheck(chain=chain, hash_data=(wrong,), token=EMAID)) is None
 
 
-def test_a_blocked_key_is_refused_whoever_certified_it(small: Services) -> None:
+@pytest.mark.parametrize("place", ["leaf", "lower sub-CA", "upper sub-CA", "anchor"])
+def test_a_blocked_key_is_refused_whoever_certified_it(small: Services, place: str) -> None:
     key = generate(Suite.P256)
     foreign = built(leaf={"key": key}, root={"not_after": NOW + 10 * YEAR})
     trust.add(small.deployment, ADMIN, foreign.root.der, Domain.MO)
@@ -141,8 +142,10 @@ def test_a_blocked_key_is_refused_whoever_certified_it(small: Services) -> None:
         return verdict.fault if isinstance(verdict, Rejected) else None
 
     assert fault() is None
+    made = {"leaf": foreign.leaf, "anchor": foreign.root}
+    made |= dict(zip(("lower sub-CA", "upper sub-CA"), foreign.sub_cas, strict=True))
     with small.deployment.store.write() as tx:
-        digest = hashlib.sha256(foreign.leaf.certificate.spki).digest()
+        digest = hashlib.sha256(made[place].certificate.spki).digest()
         tx.certificates.block_key(digest, NOW, "told by the eMSP")
     assert fault() is Fault.REVOKED
 

@@ -22,7 +22,7 @@ from sqlalchemy import text
 
 from pki import access
 from pki.issue import chain_of
-from pki.model import Accepted, ContractCheck, Decision
+from pki.model import Accepted, ContractCheck
 from pki.services import Services
 from pki.store.engines import open_backend
 from pki.validate import Asked, validate_many
@@ -100,7 +100,7 @@ def _decided(population: Population, count: int) -> Iterator[tuple[str, float]]:
 def _group(services: Services, checks: Sequence[ContractCheck]) -> None:
     asked = [Asked(principal=homes.ACTOR, check=c, action=access.Action.VALIDATE) for c in checks]
     for found in validate_many(services.deployment, asked):
-        if not isinstance(found, Decision) or not isinstance(found.verdict, Accepted):
+        if isinstance(found, Exception) or not isinstance(found.decision.verdict, Accepted):
             raise SystemExit(f"not accepted: {found}")
 
 

@@ -15,6 +15,7 @@ from pki.model import Principal, Role
 from pki.pkix.suites import Suite
 from pki.services import Services
 from tests.builders import NOW
+from tests.homes import demo_plans
 from tests.web.authority import authority, authority_home, authority_template, common
 from tests.web.calling import Caller
 from web.app import create_app
@@ -38,8 +39,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("template")
     running = installation(home)
     running.database.migrate()
-    text = Path("certs/hierarchies/demo.toml").read_text("utf-8")
-    plans = [plan for plan in hierarchy.read(text) if plan.suite is Suite.P256]
+    plans = [plan for plan in demo_plans() if plan.suite is Suite.P256]
     hierarchy.create(running.deployment, ADMIN, plans)
     demo.register(running.deployment, ADMIN, home)
     running.close()

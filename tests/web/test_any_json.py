@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pki import stations
 from tests.web.calling import Caller, token
 
 scalars = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(max_size=40)
@@ -98,3 +100,62 @@ def test_revocation_never_fails_by_our_fault(shared: Caller, reference: str, bod
         "/v1/certificates/" + "".join(f"%{octet:02x}" for octet in reference.encode()) + "/revoke"
     )
     assert shared.post(path, body, role="admin").status_code in (400, 404, 415)
+
+
+signing = st.fixed_dictionaries(
+    {"csr": values | armour},
+    optional={
+        "certificateType": values | st.sampled_from(["V2GCertificate", "V2G20Certificate"]),
+        "requestId": values,
+        "hashRootCertificate": values | hash_data.map(lambda items: items[0] if items else {}),
+    },
+)
+asking = st.fixed_dictionaries(
+    {"station": values, "action": values | st.sampled_from(stations.ACTIONS), "payload": values},
+    optional={"version": values, "operator": values, "lifeSeconds": values},
+)
+carrying = st.fixed_dictionaries(
+    {"vendorId": values | st.just(stations.VENDOR)},
+    optional={
+        "messageId": values | st.sampled_from(["Authorize", "SignCertificate", "Reset"]),
+        "data": values | (values | signing).map(lambda item: orjson.dumps(item).decode()),
+    },
+)
+entity = st.fixed_dictionaries(
+    {"commonName": values | st.just("DECPAE1")},
+    optional={"evseID": values | st.lists(st.text(max_size=12)), "evseISOversion": values},
+)
+
+
+@quick
+@given(body=values | signing, version=st.sampled_from(["2.0.1", "2.1"]))
+def test_sign_certificate_never_fails_by_our_fault(shared: Caller, body: Any, version: str) -> None:
+    headers = {"X-Station-Id": "cs"}
+    path = f"/ocpp/{version}/SignCertificate"
+    answer = shared.post(path, body, role="cpo", headers=headers)
+    assert answer.status_code in (200, 400, 415)
+
+
+@quick
+@given(body=values | carrying)
+def test_data_transfer_never_fails_by_our_fault(shared: Caller, body: Any) -> None:
+    headers = {"X-Station-Id": "cs"}
+    answer = shared.post("/ocpp/1.6/DataTransfer", body, role="cpo", headers=headers)
+    assert answer.status_code in (200, 400, 415)
+
+
+@quick
+@given(body=values | asking, told=values)
+def test_messages_to_stations_never_fail_by_our_fault(shared: Caller, body: Any, told: Any) -> None:
+    answer = shared.post("/ocpp/pending", body, role="cpo")
+    assert answer.status_code in (201, 400, 403, 415, 422)
+    message = (answer.json or {}).get("id", "none")
+    result = shared.post(f"/ocpp/pending/{message}/result", told, role="cpo")
+    assert result.status_code in (200, 400, 404, 409, 415)
+
+
+@quick
+@given(body=values | entity)
+def test_registration_never_fails_by_our_fault(shared: Caller, body: Any) -> None:
+    answer = shared.call("PUT", "/v1/vra/cpo/endEntities", body=body, role="cpo")
+    assert answer.status_code in (200, 400, 403)

@@ -17,16 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from pki import hierarchy, services
+from pki import services
 from pki.clock import FixedClock
 from pki.enrol import consent
 from pki.model import Role
 from pki.services import Services
 from pki.settings import load
 from tests.builders import NOW
-from tests.homes import demo_plans
 from tests.web.calling import Caller, csr
-from tests.web.conftest import ADMIN, PUBLIC_URL, tokens
+from tests.web.conftest import PUBLIC_URL, tokens
 from tests.web.test_ocpp_stations import later, sign, transfer, waiting
 from web.app import create_app
 from web.limits import Buckets
@@ -45,7 +44,6 @@ def opened(home: Path) -> Iterator[Opened]:
         (home / "pnc.toml").write_text(text, "utf-8")
         built = services.build(load({"PNC_PUBLIC_URL": PUBLIC_URL}, home), clock=FixedClock(NOW))
         running.append(built)
-        hierarchy.create(built.deployment, ADMIN, demo_plans("tls-p256", "tls1-p256"))
         return built, Caller(create_app(built), tokens(home))
 
     yield open_it

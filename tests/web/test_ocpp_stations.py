@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -15,26 +16,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from werkzeug.test import TestResponse
 
-from pki import hierarchy, stations
+from pki import stations
 from pki.model import MessageState
 from pki.pkix import pem
 from pki.pkix.certificate import load
 from pki.pkix.hashes import issuer_hashes
 from pki.pkix.profiles import Kind
 from pki.services import Services
-from tests.homes import demo_plans
 from tests.web.calling import Caller, csr
 from tests.web.conftest import ADMIN
 from web.ocpp import VERSIONS, schema
 
 STATION = {"X-Station-Id": "cs-1"}
 USES = {"ChargingStationCertificate": "SN-1", "V2GCertificate": "DECPAE1"}
-
-
-@pytest.fixture
-def tls(running: Services, caller: Caller) -> Caller:
-    hierarchy.create(running.deployment, ADMIN, demo_plans("tls-p256", "tls1-p256"))
-    return caller
 
 
 def sign(
@@ -77,11 +71,11 @@ def count(running: Services) -> int:
 @pytest.mark.parametrize("version", ["2.0.1", "2.1"])
 @pytest.mark.parametrize("use", USES)
 def test_a_station_is_answered_at_once_and_its_chain_waits(
-    tls: Caller, version: str, use: str
+    caller: Caller, version: str, use: str
 ) -> None:
-    answer = sign(tls, csr(USES[use]), use, version)
+    answer = sign(caller, csr(USES[use]), use, version)
     assert (answer.status_code, answer.json) == (200, {"status": "Accepted"})
-    (message,) = waiting(tls, "?station=cs-1")
+    (message,) = waiting(caller, "?station=cs-1")
     assert (message["action"], message["call"]) == ("CertificateSigned", "CertificateSigned")
     assert (message["state"], message["operator"], message["version"]) == (
         "pending",
@@ -96,32 +90,32 @@ def test_a_station_is_answered_at_once_and_its_chain_waits(
         leaf.verify_directly_issued_by(issuer)
     assert USES[use] in chain[0].subject.rfc4514_string()
     assert len(chain) == (2 if use == "ChargingStationCertificate" else 3)
-    assert waiting(tls, "?station=cs-2") == []
+    assert waiting(caller, "?station=cs-2") == []
 
 
-def test_of_ocpp_21_the_request_id_comes_back(tls: Caller) -> None:
-    sign(tls, csr("DECPAE1"), "V2GCertificate", "2.1", requestId=7)
-    assert waiting(tls)[0]["payload"]["requestId"] == 7
+def test_of_ocpp_21_the_request_id_comes_back(caller: Caller) -> None:
+    sign(caller, csr("DECPAE1"), "V2GCertificate", "2.1", requestId=7)
+    assert waiting(caller)[0]["payload"]["requestId"] == 7
 
 
 def test_without_a_type_the_name_tells_and_the_answer_names_none(
-    tls: Caller, running: Services
+    caller: Caller, running: Services
 ) -> None:
-    sign(tls, csr("SN-1"))
-    sign(tls, csr("DECPAE1"), headers={"X-Station-Id": "cs-2"})
-    assert all("certificateType" not in message["payload"] for message in waiting(tls))
+    sign(caller, csr("SN-1"))
+    sign(caller, csr("DECPAE1"), headers={"X-Station-Id": "cs-2"})
+    assert all("certificateType" not in message["payload"] for message in waiting(caller))
     with running.deployment.store.read() as tx:
         kinds = {r.kind: r.common_name for r in tx.certificates.search(owners=("DECPA",))}
     assert kinds == {Kind.STATION: "SN-1", Kind.SECC: "DECPAE1"}
 
 
-def test_the_edition_of_a_type_must_fit_the_key(tls: Caller) -> None:
-    answer = sign(tls, csr("DECPAE1"), "V2G20Certificate", "2.1")
+def test_the_edition_of_a_type_must_fit_the_key(caller: Caller) -> None:
+    answer = sign(caller, csr("DECPAE1"), "V2G20Certificate", "2.1")
     assert answer.json is not None
     assert answer.json["statusInfo"]["additionalInfo"].startswith("suite_mismatch: ")
 
 
-def test_hash_data_choose_the_root(tls: Caller, running: Services) -> None:
+def test_hash_data_choose_the_root(caller: Caller, running: Services) -> None:
     with running.deployment.store.read() as tx:
         roots = {i.name: load(i.certificate) for i in tx.issuers.all() if i.parent_id is None}
     for name, status in (("v2g-2", "Accepted"), ("mo-2", "Rejected")):
@@ -133,11 +127,11 @@ def test_hash_data_choose_the_root(tls: Caller, running: Services) -> None:
             "issuerKeyHash": key_hash.hex(),
             "serialNumber": f"{root.serial:x}",
         }
-        answer = sign(tls, csr("DECPAE1"), "V2GCertificate", "2.1", hashRootCertificate=named)
+        answer = sign(caller, csr("DECPAE1"), "V2GCertificate", "2.1", hashRootCertificate=named)
         assert answer.json is not None
         assert answer.json["status"] == status, name
     answer = sign(
-        tls,
+        caller,
         csr("DECPAE1"),
         "V2GCertificate",
         "2.1",
@@ -165,29 +159,29 @@ def test_hash_data_choose_the_root(tls: Caller, running: Services) -> None:
     ],
 )
 def test_what_a_station_must_mend_is_told_to_it_and_issues_nothing(
-    tls: Caller, running: Services, request_text: str, use: str | None, reason: str, code: str
+    caller: Caller, running: Services, request_text: str, use: str | None, reason: str, code: str
 ) -> None:
     before = count(running)
-    answer = sign(tls, request_text, use)
+    answer = sign(caller, request_text, use)
     assert answer.status_code == 200
     assert answer.json is not None
     assert answer.json["status"] == "Rejected"
     assert answer.json["statusInfo"]["reasonCode"] == reason
     assert answer.json["statusInfo"]["additionalInfo"].startswith(f"{code}: ")
-    assert waiting(tls, "?state=all") == []
+    assert waiting(caller, "?state=all") == []
     assert count(running) == before
 
 
-def test_what_the_csms_must_mend_is_told_to_the_csms(tls: Caller) -> None:
-    assert sign(tls, csr("DECPAE1"), role="emsp").status_code == 403
-    answer = sign(tls, csr("DECPAE1"), headers={})
+def test_what_the_csms_must_mend_is_told_to_the_csms(caller: Caller) -> None:
+    assert sign(caller, csr("DECPAE1"), role="emsp").status_code == 403
+    answer = sign(caller, csr("DECPAE1"), headers={})
     assert answer.status_code == 400
     assert (answer.json or {})["errorDetails"]["code"] == "station_missing"
-    assert sign(tls, csr("DECPAE1"), headers={"X-Station-Id": "x" * 65}).status_code == 400
-    assert sign(tls, csr("SN-1"), role="admin").status_code == 400  # whose station is it?
-    assert sign(tls, "x" * 5501).status_code == 400
-    assert sign(tls, "x" * 70_000).status_code == 413
-    text = tls.post(
+    assert sign(caller, csr("DECPAE1"), headers={"X-Station-Id": "x" * 65}).status_code == 400
+    assert sign(caller, csr("SN-1"), role="admin").status_code == 400  # whose station is it?
+    assert sign(caller, "x" * 5501).status_code == 400
+    assert sign(caller, "x" * 70_000).status_code == 413
+    text = caller.post(
         "/ocpp/2.0.1/SignCertificate",
         data="csr",
         role="cpo",
@@ -196,99 +190,105 @@ def test_what_the_csms_must_mend_is_told_to_the_csms(tls: Caller) -> None:
     assert text.status_code == 415
 
 
-def test_the_station_may_stand_in_the_query(tls: Caller) -> None:
-    answer = tls.post("/ocpp/2.0.1/SignCertificate?station=cs-9", {"csr": csr("SN-9")}, role="cpo")
+def test_the_station_may_stand_in_the_query(caller: Caller) -> None:
+    answer = caller.post(
+        "/ocpp/2.0.1/SignCertificate?station=cs-9", {"csr": csr("SN-9")}, role="cpo"
+    )
     assert answer.json == {"status": "Accepted"}
-    assert waiting(tls)[0]["station"] == "cs-9"
+    assert waiting(caller)[0]["station"] == "cs-9"
 
 
-def test_the_same_request_again_issues_once(tls: Caller, running: Services) -> None:
+def test_the_same_request_again_issues_once(caller: Caller, running: Services) -> None:
     request = csr("DECPAE1")
     before = count(running)
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: sign(tls, request, "V2GCertificate"), range(4)))
+        answers = list(pool.map(lambda _: sign(caller, request, "V2GCertificate"), range(4)))
     assert [answer.json for answer in answers] == [{"status": "Accepted"}] * 4
-    assert len(waiting(tls)) == 1
+    assert len(waiting(caller)) == 1
     assert count(running) == before + 1
 
 
-def test_a_newer_certificate_takes_the_place_of_one_that_still_waits(tls: Caller) -> None:
+def test_a_newer_certificate_takes_the_place_of_one_that_still_waits(caller: Caller) -> None:
     for _ in range(2):
-        sign(tls, csr("DECPAE1"), "V2GCertificate")
-    sign(tls, csr("SN-1"), "ChargingStationCertificate")
-    assert len(waiting(tls)) == 2
-    assert [m["state"] for m in waiting(tls, "?state=all")] == ["superseded", "pending", "pending"]
+        sign(caller, csr("DECPAE1"), "V2GCertificate")
+    sign(caller, csr("SN-1"), "ChargingStationCertificate")
+    assert len(waiting(caller)) == 2
+    assert [m["state"] for m in waiting(caller, "?state=all")] == [
+        "superseded",
+        "pending",
+        "pending",
+    ]
 
 
-def test_what_a_crash_left_reserved_is_taken_up_later(tls: Caller, running: Services) -> None:
+def test_what_a_crash_left_reserved_is_taken_up_later(caller: Caller, running: Services) -> None:
     request = csr("DECPAE1")
-    sign(tls, request, "V2GCertificate")
-    (message,) = waiting(tls)
+    sign(caller, request, "V2GCertificate")
+    (message,) = waiting(caller)
     with running.deployment.store.write() as tx:
         found = tx.stations.get(message["id"])
         assert found is not None
         tx.stations.move(replace(found, state=MessageState.ACCEPTED), MessageState.PENDING)
         left = replace(found, message_id="0000000000-left", state=MessageState.MAKING)
         tx.stations.add(left)
-    assert sign(tls, request, "V2GCertificate").json == {"status": "Accepted"}
-    assert waiting(tls) == []  # as long as somebody may be at work
+    assert sign(caller, request, "V2GCertificate").json == {"status": "Accepted"}
+    assert waiting(caller) == []  # as long as somebody may be at work
     later(running, 120)
-    sign(tls, request, "V2GCertificate")
-    (made,) = waiting(tls)
+    sign(caller, request, "V2GCertificate")
+    (made,) = waiting(caller)
     assert made["id"] > message["id"]
 
 
 @pytest.mark.parametrize("status", ["Accepted", "Rejected"])
 def test_the_answer_of_a_station_is_kept_once_and_audited(
-    tls: Caller, running: Services, status: str
+    caller: Caller, running: Services, status: str
 ) -> None:
-    sign(tls, csr("DECPAE1"), "V2GCertificate")
-    (message,) = waiting(tls)
+    sign(caller, csr("DECPAE1"), "V2GCertificate")
+    (message,) = waiting(caller)
     told = {"status": status, "statusInfo": {"reasonCode": "InvalidCertificate"}}
     for _ in range(2):
-        answer = result(tls, message, told)
+        answer = result(caller, message, told)
         assert answer.status_code == 200
         assert (answer.json or {})["state"] == status.lower()
-    assert waiting(tls) == []
-    (kept,) = waiting(tls, f"?state={status.lower()}")
+    assert waiting(caller) == []
+    (kept,) = waiting(caller, f"?state={status.lower()}")
     assert kept["answer"] == told
-    assert result(tls, message, {"status": status}).status_code == 409
+    assert result(caller, message, {"status": status}).status_code == 409
     with running.deployment.store.read() as tx:
         actions = [e.action for e in tx.audit.entries("admin") if e.subject == message["id"]]
     assert actions == ["station.sign", "station.answer"]
 
 
-def test_an_answer_is_judged_by_the_schema_of_its_message(tls: Caller) -> None:
-    sign(tls, csr("DECPAE1"), "V2GCertificate")
-    (message,) = waiting(tls)
+def test_an_answer_is_judged_by_the_schema_of_its_message(caller: Caller) -> None:
+    sign(caller, csr("DECPAE1"), "V2GCertificate")
+    (message,) = waiting(caller)
     for bad in (
         {},
         {"status": "Perhaps"},
         {"status": "Accepted", "more": 1},
         {"errorCode": 5, "x": 1},
     ):
-        assert result(tls, message, bad).status_code == 400
+        assert result(caller, message, bad).status_code == 400
     error = {"errorCode": "NotSupported", "errorDescription": "no"}
-    assert (result(tls, message, error).json or {})["state"] == "failed"
+    assert (result(caller, message, error).json or {})["state"] == "failed"
 
 
-def test_nobody_sees_or_answers_for_a_station_of_another(tls: Caller, running: Services) -> None:
-    sign(tls, csr("DECPAE1"), "V2GCertificate")
-    (message,) = waiting(tls)
-    assert waiting(tls, role="admin") == waiting(tls, role="auditor") == [message]
-    assert result(tls, message, {"status": "Accepted"}, "auditor").status_code == 403
+def test_nobody_sees_or_answers_for_a_station_of_another(caller: Caller, running: Services) -> None:
+    sign(caller, csr("DECPAE1"), "V2GCertificate")
+    (message,) = waiting(caller)
+    assert waiting(caller, role="admin") == waiting(caller, role="auditor") == [message]
+    assert result(caller, message, {"status": "Accepted"}, "auditor").status_code == 403
     for role in ("emsp", "oem", "cps"):
-        assert tls.get("/ocpp/pending", role=role).status_code == 403
-        assert result(tls, message, {"status": "Accepted"}, role).status_code == 403
+        assert caller.get("/ocpp/pending", role=role).status_code == 403
+        assert result(caller, message, {"status": "Accepted"}, role).status_code == 403
     from pki import clients  # noqa: PLC0415
     from pki.model import Role  # noqa: PLC0415
 
     _, token = clients.add(running.deployment, ADMIN, Role.CPO, ("DEXYZ",))
-    other = replace(tls, tokens={"cpo": token})
+    other = replace(caller, tokens={"cpo": token})
     assert waiting(other, "?state=all") == []
     assert other.get(f"/ocpp/pending/{message['id']}", role="cpo").status_code == 404
     assert result(other, message, {"status": "Accepted"}).status_code == 404
-    assert tls.get("/ocpp/pending").status_code == 401
+    assert caller.get("/ocpp/pending").status_code == 401
 
 
 # --- what an operator asks for --------------------------------------------------------------------
@@ -298,13 +298,13 @@ def asked(action: str = "GetInstalledCertificateIds", payload: Any = None, **mor
     return {"station": "cs-1", "action": action, "payload": payload or {}} | more
 
 
-def test_an_operator_installs_lists_and_deletes(tls: Caller, running: Services) -> None:
+def test_an_operator_installs_lists_and_deletes(caller: Caller, running: Services) -> None:
     with running.deployment.store.read() as tx:
         root = next(i.certificate for i in tx.issuers.all() if i.name == "v2g-2")
     wanted = {"certificateType": "V2GRootCertificate", "certificate": pem.encode(root)}
-    answer = tls.post("/ocpp/pending", asked("InstallCertificate", wanted), role="cpo")
+    answer = caller.post("/ocpp/pending", asked("InstallCertificate", wanted), role="cpo")
     assert answer.status_code == 201
-    listed = tls.post("/ocpp/pending", asked(), role="cpo")
+    listed = caller.post("/ocpp/pending", asked(), role="cpo")
     named = {
         "hashAlgorithm": "SHA256",
         "issuerNameHash": "ab" * 32,
@@ -312,16 +312,16 @@ def test_an_operator_installs_lists_and_deletes(tls: Caller, running: Services) 
         "serialNumber": "1",
     }
     gone = asked("DeleteCertificate", {"certificateHashData": named}, version="2.1")
-    assert tls.post("/ocpp/pending", gone, role="cpo").status_code == 201
-    assert [m["action"] for m in waiting(tls)] == [
+    assert caller.post("/ocpp/pending", gone, role="cpo").status_code == 201
+    assert [m["action"] for m in waiting(caller)] == [
         "InstallCertificate",
         "GetInstalledCertificateIds",
         "DeleteCertificate",
     ]
     chains = [{"certificateType": "V2GRootCertificate", "certificateHashData": named}]
     ids = {"status": "Accepted", "certificateHashDataChain": chains}
-    assert result(tls, listed.json or {}, ids).status_code == 200
-    (kept,) = waiting(tls, "?station=cs-1&state=accepted&action=GetInstalledCertificateIds")
+    assert result(caller, listed.json or {}, ids).status_code == 200
+    (kept,) = waiting(caller, "?station=cs-1&state=accepted&action=GetInstalledCertificateIds")
     assert kept["answer"]["certificateHashDataChain"] == chains
 
 
@@ -341,44 +341,45 @@ def test_an_operator_installs_lists_and_deletes(tls: Caller, running: Services) 
         ({"colour": "red"}, "unknown_field"),
     ],
 )
-def test_what_cannot_be_asked_is_named(tls: Caller, change: dict[str, Any], code: str) -> None:
-    answer = tls.post("/ocpp/pending", asked() | change, role="cpo")
+def test_what_cannot_be_asked_is_named(shared: Caller, change: dict[str, Any], code: str) -> None:
+    answer = shared.post("/ocpp/pending", asked() | change, role="cpo")
     assert answer.status_code == 400
     assert (answer.json or {})["errorDetails"]["code"] == code
 
 
-def test_an_operator_asks_its_own_stations_only(tls: Caller) -> None:
-    assert tls.post("/ocpp/pending", asked(operator="DEXYZ"), role="cpo").status_code == 403
-    assert tls.post("/ocpp/pending", asked(), role="emsp").status_code == 403
-    assert tls.post("/ocpp/pending", asked(), role="auditor").status_code == 400
-    assert tls.post("/ocpp/pending", asked(operator="DE*CPA"), role="auditor").status_code == 403
-    assert tls.post("/ocpp/pending", asked(operator="DE*CPA"), role="admin").status_code == 201
+def test_an_operator_asks_its_own_stations_only(caller: Caller) -> None:
+    assert caller.post("/ocpp/pending", asked(operator="DEXYZ"), role="cpo").status_code == 403
+    assert caller.post("/ocpp/pending", asked(), role="emsp").status_code == 403
+    assert caller.post("/ocpp/pending", asked(), role="auditor").status_code == 400
+    assert caller.post("/ocpp/pending", asked(operator="DE*CPA"), role="auditor").status_code == 403
+    assert caller.post("/ocpp/pending", asked(operator="DE*CPA"), role="admin").status_code == 201
 
 
 def test_asking_the_same_twice_waits_once_and_a_queue_is_bounded(
-    tls: Caller, monkeypatch: pytest.MonkeyPatch
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = tls.post("/ocpp/pending", asked(), role="cpo").json
-    assert tls.post("/ocpp/pending", asked(), role="cpo").json == first
+    first = caller.post("/ocpp/pending", asked(), role="cpo").json
+    assert caller.post("/ocpp/pending", asked(), role="cpo").json == first
     monkeypatch.setattr(stations, "MOST_OPEN", 2)
     trigger = {"requestedMessage": "SignV2GCertificate"}
     assert (
-        tls.post("/ocpp/pending", asked("TriggerMessage", trigger), role="cpo").status_code == 201
+        caller.post("/ocpp/pending", asked("TriggerMessage", trigger), role="cpo").status_code
+        == 201
     )
-    full = tls.post("/ocpp/pending", asked(version="2.1"), role="cpo")
+    full = caller.post("/ocpp/pending", asked(version="2.1"), role="cpo")
     assert full.status_code == 422
-    assert sign(tls, csr("DECPAE1")).json is not None
-    assert (sign(tls, csr("DECPAE1")).json or {})["statusInfo"]["additionalInfo"].startswith(
+    assert sign(caller, csr("DECPAE1")).json is not None
+    assert (sign(caller, csr("DECPAE1")).json or {})["statusInfo"]["additionalInfo"].startswith(
         "queue_full"
     )
 
 
-def test_a_page_goes_on_behind_the_last(tls: Caller) -> None:
+def test_a_page_goes_on_behind_the_last(caller: Caller) -> None:
     for number in range(5):
-        sign(tls, csr(f"SN-{number}"), headers={"X-Station-Id": f"cs-{number}"})
+        sign(caller, csr(f"SN-{number}"), headers={"X-Station-Id": f"cs-{number}"})
     seen, after = [], ""
     while True:
-        page = tls.get(f"/ocpp/pending?limit=2{after}", role="cpo").json or {}
+        page = caller.get(f"/ocpp/pending?limit=2{after}", role="cpo").json or {}
         seen += [m["station"] for m in page["messages"]]
         if page["next"] is None:
             break
@@ -386,17 +387,17 @@ def test_a_page_goes_on_behind_the_last(tls: Caller) -> None:
     assert sorted(seen) == [f"cs-{number}" for number in range(5)]
 
 
-def test_messages_expire_and_are_forgotten_at_last(tls: Caller, running: Services) -> None:
-    message = tls.post("/ocpp/pending", asked(lifeSeconds=60), role="cpo").json or {}
+def test_messages_expire_and_are_forgotten_at_last(caller: Caller, running: Services) -> None:
+    message = caller.post("/ocpp/pending", asked(lifeSeconds=60), role="cpo").json or {}
     later(running, 61)
     assert stations.prune(running.deployment) == 1
-    assert waiting(tls) == []
-    (expired,) = waiting(tls, "?state=expired")
+    assert waiting(caller) == []
+    (expired,) = waiting(caller, "?state=expired")
     assert expired["id"] == message["id"]
-    assert result(tls, message, {"status": "NotFound"}).status_code == 200  # late, but true
+    assert result(caller, message, {"status": "NotFound"}).status_code == 200  # late, but true
     later(running, stations.RETENTION.total_seconds())
     assert stations.prune(running.deployment) == 1
-    assert waiting(tls, "?state=all") == []
+    assert waiting(caller, "?state=all") == []
 
 
 # --- OCPP 1.6 -------------------------------------------------------------------------------------
@@ -410,36 +411,36 @@ def transfer(caller: Caller, action: str | None, data: Any, vendor: str = statio
     return answer.json
 
 
-def test_a_station_of_16_gets_its_certificate_inside_of_data_transfers(tls: Caller) -> None:
+def test_a_station_of_16_gets_its_certificate_inside_of_data_transfers(caller: Caller) -> None:
     asked_for = {"csr": csr("DECPAE1"), "certificateType": "V2GCertificate"}
-    answer = transfer(tls, "SignCertificate", asked_for)
+    answer = transfer(caller, "SignCertificate", asked_for)
     assert answer["status"] == "Accepted"
     assert json.loads(answer["data"]) == {"status": "Accepted"}
-    (message,) = waiting(tls)
+    (message,) = waiting(caller)
     assert (message["call"], message["action"]) == ("DataTransfer", "CertificateSigned")
     assert message["payload"]["vendorId"] == stations.VENDOR
     assert message["payload"]["messageId"] == "CertificateSigned"
     carried = json.loads(message["payload"]["data"])
     assert carried["certificateChain"].startswith("-----BEGIN CERTIFICATE-----")
-    assert result(tls, message, {"status": "Accepted"}).status_code == 400
+    assert result(caller, message, {"status": "Accepted"}).status_code == 400
     told = {"status": "Accepted", "data": json.dumps({"status": "Rejected"})}
-    assert (result(tls, message, told).json or {})["state"] == "rejected"
+    assert (result(caller, message, told).json or {})["state"] == "rejected"
 
 
-def test_of_16_an_unknown_message_of_a_station_has_failed(tls: Caller) -> None:
-    message = tls.post("/ocpp/pending", asked(version="1.6"), role="cpo").json or {}
+def test_of_16_an_unknown_message_of_a_station_has_failed(caller: Caller) -> None:
+    message = caller.post("/ocpp/pending", asked(version="1.6"), role="cpo").json or {}
     assert message["payload"]["messageId"] == "GetInstalledCertificateIds"
-    assert (result(tls, message, {"status": "UnknownMessageId"}).json or {})["state"] == "failed"
+    assert (result(caller, message, {"status": "UnknownMessageId"}).json or {})["state"] == "failed"
 
 
-def test_16_authorises_by_an_emaid_in_plain_text(tls: Caller) -> None:
-    tls.issue("DEMOAC00000001")
-    answer = transfer(tls, "Authorize", {"idToken": "DEMOAC00000001"})
+def test_16_authorises_by_an_emaid_in_plain_text(caller: Caller) -> None:
+    caller.issue("DEMOAC00000001")
+    answer = transfer(caller, "Authorize", {"idToken": "DEMOAC00000001"})
     assert answer["status"] == "Accepted"
     assert json.loads(answer["data"])["idTokenInfo"]["status"] == "Accepted"
 
 
-def test_16_asks_for_status_and_contracts(tls: Caller) -> None:
+def test_16_asks_for_status_and_contracts(caller: Caller) -> None:
     named = {
         "hashAlgorithm": "SHA256",
         "issuerNameHash": "ab" * 32,
@@ -447,14 +448,14 @@ def test_16_asks_for_status_and_contracts(tls: Caller) -> None:
         "serialNumber": "1",
         "responderURL": "http://pki.example",
     }
-    answer = transfer(tls, "GetCertificateStatus", {"ocspRequestData": named})
+    answer = transfer(caller, "GetCertificateStatus", {"ocspRequestData": named})
     assert json.loads(answer["data"])["status"] == "Failed"
     wanted = {
         "iso15118SchemaVersion": "urn:iso:15118:2:2013:MsgDef",
         "action": "Install",
         "exiRequest": "gA==",
     }
-    answer = transfer(tls, "Get15118EVCertificate", wanted)
+    answer = transfer(caller, "Get15118EVCertificate", wanted)
     assert json.loads(answer["data"])["status"] == "Failed"
 
 
@@ -469,17 +470,17 @@ def test_16_asks_for_status_and_contracts(tls: Caller) -> None:
     ],
 )
 def test_what_16_does_not_know_is_answered_as_16_says(
-    tls: Caller, vendor: str, action: str | None, status: str
+    shared: Caller, vendor: str, action: str | None, status: str
 ) -> None:
-    assert transfer(tls, action, {}, vendor) == {"status": status}
+    assert transfer(shared, action, {}, vendor) == {"status": status}
 
 
 @pytest.mark.parametrize("data", ["", "x", "[]", "{}", '{"csr": 5}', "[" * 10_000])
 def test_data_that_cannot_be_read_is_rejected_with_its_reason(
-    tls: Caller, running: Services, data: str
+    caller: Caller, running: Services, data: str
 ) -> None:
     before = count(running)
-    answer = transfer(tls, "SignCertificate", data)
+    answer = transfer(caller, "SignCertificate", data)
     assert answer["status"] == "Rejected"
     assert json.loads(answer["data"])["code"] in {
         "json_invalid",
@@ -490,7 +491,7 @@ def test_data_that_cannot_be_read_is_rejected_with_its_reason(
 
 
 def test_every_malformed_request_of_the_vectors_is_refused_and_issues_nothing(
-    tls: Caller, running: Services, vectors: Path
+    caller: Caller, running: Services, vectors: Path
 ) -> None:
     folder = vectors / "malformed"
     before = count(running)
@@ -502,16 +503,23 @@ def test_every_malformed_request_of_the_vectors_is_refused_and_issues_nothing(
         text = octets.decode("latin-1")
         if not text.startswith("-----BEGIN"):
             text = pem.encode(octets, "CERTIFICATE REQUEST")
-        answer = sign(tls, text, "ChargingStationCertificate")
+        answer = sign(caller, text, "ChargingStationCertificate")
         told = (answer.json or {}).get("status", answer.status_code)
         assert told == (400 if len(text) > 5500 else "Rejected"), case["file"]
-        carried = transfer(tls, "SignCertificate", {"csr": text})
+        carried = transfer(caller, "SignCertificate", {"csr": text})
         assert "Rejected" in (carried["status"], json.loads(carried["data"]).get("status"))
     assert count(running) == before
-    assert waiting(tls, "?state=all") == []
+    assert waiting(caller, "?state=all") == []
 
 
 def test_the_actions_of_the_operator_have_official_schemas() -> None:
     for version in VERSIONS:
         for action in stations.ACTIONS:
             assert schema(version, f"{action}Response")["type"] == "object"
+
+
+def test_the_root_of_stations_comes_over_est_as_well(caller: Caller) -> None:
+    answer = caller.get("/station/cacerts")
+    assert answer.status_code == 200
+    octets = base64.b64decode(answer.data)
+    assert octets.count(b"Station TLS Root") == 3  # issuer twice, subject once

@@ -18,6 +18,7 @@ from pki.beacon import Beacon
 from pki.clock import Clock, SkewGuard, SystemClock
 from pki.desk import Desk
 from pki.directory import Follower
+from pki.doctor import Place
 from pki.enrol import consent
 from pki.errors import Unavailable
 from pki.events import delivery
@@ -70,6 +71,18 @@ class Services:
     def run_directory(self) -> Path:
         """Where files lie that can be made again: counters, fetched CRLs."""
         return self.settings.home / "run"
+
+    def place(self) -> Place:
+        """Return what `pki.doctor` wants to know besides the deployment."""
+        settings = self.settings
+        sources = (settings.keys.passphrase, settings.keys.pin)
+        secret = [source.path for source in sources if source and source.path]
+        return Place(
+            home=settings.home,
+            secret=(*secret, *((settings.tls_key,) if settings.tls_key else ())),
+            weaknesses=(*self.warnings, *_weaknesses(settings)),
+            checkpoint_seconds=settings.audit.seconds,
+        )
 
     def jobs(self) -> tuple[Job, ...]:
         """Return the periodic work of this installation."""
@@ -244,6 +257,16 @@ def _warnings(settings: Settings, *, holds: bool) -> tuple[str, ...]:
     return (
         *((exposed,) if settings.status.ca_signs else ()),
         *((_IN_FILES,) if holds and settings.keys.backend is Backend.FILES else ()),
+    )
+
+
+def _weaknesses(settings: Settings) -> tuple[str, ...]:
+    """Return what may be meant so, and is told by `pnc doctor` alone."""
+    whole = any(network.prefixlen == 0 for network in settings.outbound.allowed)
+    few = settings.approvals.required == 1
+    return (
+        *(("Every internal address may be called (outbound.allowed_networks).",) if whole else ()),
+        *(("One other person is enough (approvals.required).",) if few else ()),
     )
 
 

@@ -30,6 +30,8 @@ VERBS: dict[str, set[str]] = {
         *("provision", "revoke", "rotate", "status", "trust"),
     },
     "render_admin": {"approve"},
+    "doctor": {"access", "audit", "gate", "sign"},
+    "recheck": {"access", "audit", "rotate"},
     "parties": {"access", "audit", "outbound"},
     "tokens": {"access", "audit"},
     "events": {"access", "audit", "outbound"},
@@ -241,6 +243,7 @@ def test_only_sign_uses_a_ca_key() -> None:
         "pki.status.responders",  # as the hierarchy
         "pki.tokens",  # keys of access tokens
         "pki.audit.checkpoints",  # keys of the audit: no CA key
+        "pki.doctor",  # looks whether a key can be opened, and signs nothing
         "web.tls",  # key of a demo listener
         "pki.provision.signers",  # leaves of the provisioning service: no CA key
         "pki.status.signing",  # delegated signers: no CA key

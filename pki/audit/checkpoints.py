@@ -84,6 +84,11 @@ def keep(deployment: Deployment) -> int:
     return len(moved)
 
 
+def waiting(tx: Transaction) -> int:
+    """Return how many chains went on since the chain of administration told of them."""
+    return len(_moved(tx))
+
+
 def public_keys(tx: Transaction) -> dict[str, bytes]:
     """Return the public keys (DER) that ever signed, by their ids."""
     return {key.kid: key.public_key for key in tx.audit_keys.all()}

@@ -343,8 +343,8 @@ class AuditLog(Protocol):
 
     def chains(self) -> list[str]: ...
 
-    def entries(self, chain: str) -> Iterator[AuditEntry]:
-        """Yield the entries of a chain in order, in bounded memory."""
+    def entries(self, chain: str, behind: int = 0) -> Iterator[AuditEntry]:
+        """Yield the entries of a chain behind a sequence in order, in bounded memory."""
 
     def heads(self) -> dict[str, tuple[int, bytes]]:
         """Return the stored head (sequence, hash) of every chain, kept apart from the entries."""

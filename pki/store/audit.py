@@ -173,9 +173,9 @@ class AuditRows:
             row = self._session.first(_NEXT_CHAIN, {"behind": row.chain})
         return found
 
-    def entries(self, chain: str) -> Iterator[AuditEntry]:
-        """Yield the entries of a chain in order, a page in memory at a time."""
-        sequence = 0
+    def entries(self, chain: str, behind: int = 0) -> Iterator[AuditEntry]:
+        """Yield the entries of a chain behind a sequence, a page in memory at a time."""
+        sequence = behind
         while page := self._session.rows(_ENTRIES, {"chain": chain, "sequence": sequence}):
             yield from map(_entry, page)
             sequence = page[-1].sequence

@@ -94,6 +94,7 @@ def _own() -> Iterator[Case]:
         body = {"profile": profile, "csr": csr(name), "commonName": name, "party": "DEMO-CPS"}
         yield Case("POST", "/v1/certificates", action, body=body)
     yield Case("GET", "/v1/certificates", Action.READ_CERTIFICATES)
+    yield Case("GET", "/v1/certificates/expiring", Action.READ_CERTIFICATES)
     one = "/v1/certificates/<reference>"
     yield Case("GET", one, Action.READ_CERTIFICATES, "/v1/certificates/12")
     body = {"reason": "superseded"}

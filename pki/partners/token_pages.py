@@ -21,7 +21,7 @@ from pki.partners.network import PartnerNetwork
 from pki.ports import Transaction
 from pki.roaming.ocpi.paging import Cursor, PageRequest
 
-STRIDE: Final = 20_000
+STRIDE: Final = 100_000
 """Objects between the marks of a leap."""
 
 KEPT: Final = dt.timedelta(days=1)

@@ -11,6 +11,11 @@ with their EMAID and M RFID cards are loaded in bulk, without audit entries; 10,
 EMAIDs and cards by `POST /ocpp/2.0.1/Authorize` and by `POST .../tokens/{uid}/authorize`, and about
 contract certificates, and the quantiles of the answers are printed. The receipt of every answer is
 committed before it is sent.
+
+PostgreSQL with 1,000,000 contracts and as many cards, 600 requests each, on two cores that others
+used too (load 12, November 2026): OCPP EMAID p50, p95, p99 27, 92, 172 ms; OCPI EMAID 48, 161, 237;
+OCPP RFID 22, 74, 138; OCPI RFID 52, 160, 299; OCPP certificate 17, 50, 90. OCPI takes twice the CPU
+of OCPP (10 to 5 ms): it authenticates, finds the parties of the partner and tells the whole token.
 """
 
 from __future__ import annotations

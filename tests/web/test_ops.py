@@ -135,7 +135,7 @@ def test_a_ca_certificate_is_public(shared: Caller) -> None:
 def test_the_list_of_issuers_holds_no_keys(shared: Caller) -> None:
     answer = shared.get("/v1/issuers")
     assert answer.json is not None
-    assert len(answer.json["issuers"]) == 12
+    assert len(answer.json["issuers"]) == 14
     assert "PRIVATE" not in answer.text
     assert not any("key" in name.lower() for issuer in answer.json["issuers"] for name in issuer)
 

@@ -106,6 +106,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pki.keys.token": {"pkcs11"},
     "pki.store": {"sqlalchemy", "alembic", "psycopg"},
     "pki.tokens": {"cryptography", "jwt"},
+    "pki.validate.repeats": {"orjson"},
     "pki.settings": set(),
     "pki.services": set(),
     "pki.cli": {"click", "rich", "cryptography"},

@@ -159,8 +159,7 @@ class Decisions:
     def _answer(self, request: HotRequest, found: Authorised) -> HotResponse:
         if request.raw_path == V1:
             self.metrics.authorisation("v1", found)
-            told = decision_json(found.decision) if found.decision else {}
-            body = orjson.dumps(told | {"authorisation": to_json(found.authorisation)})
+            body = orjson.dumps(found.told or _told(found))
             return HotResponse(status=200, headers={"Content-Type": JSON}, body=body)
         reference = found.authorisation.reference
         body = orjson.dumps(to_ocpp(found.decision, found.authorisation))
@@ -168,6 +167,12 @@ class Decisions:
         self.metrics.authorisation("ocpp", found)
         headers = {"Content-Type": JSON, ocpp.REFERENCE: reference}
         return HotResponse(status=200, headers=headers, body=body)
+
+
+def _told(found: Authorised) -> dict[str, Any]:
+    """Return an explained verdict."""
+    told = decision_json(found.decision) if found.decision else {}
+    return told | {"authorisation": to_json(found.authorisation)}
 
 
 def _check_schema(version: str, body: dict[str, Any]) -> None:

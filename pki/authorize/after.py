@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from pki import route, validate
 from pki.authorize import shown
@@ -48,11 +48,13 @@ class Authorised:
     Attributes:
         decision: None for credentials that are no contract certificates.
         lasting: how long both may be repeated; None where they must be made anew each time.
+        told: both, as `POST /v1/contracts/validate` answers; None where nobody wrote that yet.
     """
 
     decision: Decision | None
     authorisation: Authorisation
     lasting: validate.Lasting | None = None
+    told: dict[str, Any] | None = None
 
 
 def questions_of(  # noqa: PLR0913 - what the questions look at
@@ -74,16 +76,7 @@ def questions_of(  # noqa: PLR0913 - what the questions look at
         place=where,
         reference=reference,
         now=now,
-        told=Authorisation(
-            reference=reference,
-            at=now,
-            allowed=Allowed.NOT_ALLOWED,
-            fault=None,
-            explanation="",
-            token_status="Invalid",  # noqa: S106 - an OCPP status
-            checks=(),
-            evse_id=check.evse_id,
-        ),
+        evse_id=check.evse_id,
     )
 
 

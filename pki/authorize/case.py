@@ -106,6 +106,23 @@ class _Refusal(Exception):
         self.allowed = allowed
 
 
+@dataclass(slots=True)
+class _Told:
+    """What was found out so far; see `pki.model.Authorisation`."""
+
+    kind: CredentialKind | None = None
+    emsp: str | None = None
+    contract: str | None = None
+    contract_id: str | None = None
+    rule: Whitelist | None = None
+    cpo: str | None = None
+    agreement: tuple[str, int] | None = None
+    tariff: str | None = None
+    asked: Literal["no", "answered", "failed"] = "no"
+    fallback: str | None = None
+    emsp_reference: str | None = None
+
+
 @dataclass(slots=True, kw_only=True)
 class Questions:
     """
@@ -113,6 +130,7 @@ class Questions:
 
     Args:
         running: counts running sessions of a contract; called only where an agreement limits them.
+        evse_id: as it was presented.
     """
 
     principal: Principal
@@ -122,14 +140,14 @@ class Questions:
     place: Place
     reference: str
     now: dt.datetime
-    told: Authorisation
+    evse_id: str | None = None
+    told: _Told = field(default_factory=_Told)
     checks: list[Check] = field(default_factory=list)
 
     def ask(self, shown: Shown) -> Authorisation:
         """Return the verdict about a credential that is known, or whose eMSP is."""
-        self.told = replace(
-            self.told, kind=shown.kind, contract=shown.contract, contract_id=shown.contract_id
-        )
+        told = self.told
+        told.kind, told.contract, told.contract_id = shown.kind, shown.contract, shown.contract_id
         try:
             way = self._route(shown)
             self._usable(shown, way)
@@ -142,7 +160,7 @@ class Questions:
 
     def agreed(self, shown: Shown) -> bool:
         """Tell whether an agreement allows a credential, without a word in the verdict."""
-        apart = replace(self, checks=[])
+        apart = replace(self, checks=[], told=_Told())
         try:
             apart._agreement(shown, apart._route(shown))  # noqa: SLF001 - its own kind
         except _Refusal:
@@ -162,13 +180,27 @@ class Questions:
     def _done(
         self, allowed: Allowed, fault: AuthorisationFault | None, why: str, status: str
     ) -> Authorisation:
-        return replace(
-            self.told,
+        found = self.told
+        return Authorisation(
+            reference=self.reference,
+            at=self.now,
             allowed=allowed,
             fault=fault,
             explanation=why,
             token_status=status,
             checks=tuple(self.checks),
+            cpo=found.cpo,
+            emsp=found.emsp,
+            kind=found.kind,
+            contract_id=found.contract_id,
+            contract=found.contract,
+            evse_id=self.evse_id,
+            agreement=found.agreement,
+            tariff=found.tariff,
+            rule=found.rule,
+            asked=found.asked,
+            fallback=found.fallback,
+            emsp_reference=found.emsp_reference,
         )
 
     def _note(self, question: str, answer: Literal["yes", "no", "not_asked"], detail: str) -> None:
@@ -181,7 +213,7 @@ class Questions:
             way = route.to_emsp(self.directory, shown.uid, self.now)
         else:
             way = route.of_account(self.directory, shown.emsp)
-        self.told = replace(self.told, emsp=way.account)
+        self.told.emsp = way.account
         if not way.registered and not self.realtime.reaches(way.party, way.hub):
             raise _Refusal(
                 AuthorisationFault.EMSP_UNKNOWN, f"no eMSP {quote(way.account)} is known here"
@@ -192,7 +224,7 @@ class Questions:
 
     def _usable(self, shown: Shown, way: route.Route) -> None:
         rule = self._rule(shown, way)
-        self.told = replace(self.told, rule=rule)
+        self.told.rule = rule
         if not shown.usable and rule is not Whitelist.NEVER:
             raise _Refusal(AuthorisationFault.CREDENTIAL_BLOCKED, "the credential is blocked")
 
@@ -209,7 +241,8 @@ class Questions:
             found = agreements.fitting(self.directory, use)
             if isinstance(found, Agreement):
                 named = (found.agreement_id, found.version)
-                self.told = replace(self.told, cpo=cpo, agreement=named, tariff=found.terms.tariff)
+                self.told.cpo, self.told.agreement = cpo, named
+                self.told.tariff = found.terms.tariff
                 self._note("agreement", "yes", f"{named[0]}, version {named[1]}")
                 return found
             misfit = misfit or found
@@ -280,7 +313,7 @@ class Questions:
         )
 
     def _answered(self, answer: EmspAnswer, way: route.Route) -> None:
-        self.told = replace(self.told, asked="answered", emsp_reference=answer.reference)
+        self.told.asked, self.told.emsp_reference = "answered", answer.reference
         if answer.allowed is not Allowed.ALLOWED:
             said = f": {quote(answer.info)}" if answer.info else ""
             raise _Refusal(
@@ -292,7 +325,7 @@ class Questions:
 
     def _silent(self, rule: Whitelist, shown: Shown, error: PkiError) -> None:
         """Go by the whitelist rule where the eMSP cannot be reached."""
-        self.told = replace(self.told, asked="failed", fallback=rule.value)
+        self.told.asked, self.told.fallback = "failed", rule.value
         if rule is Whitelist.NEVER or not shown.usable:
             raise _Refusal(
                 AuthorisationFault.EMSP_SILENT,

@@ -100,7 +100,7 @@ class _Group:
         self._directory = roaming.directory.now()
         self._realtime = _AtOnce(roaming.realtime)
         self._roaming = Roaming(directory=roaming.directory, realtime=self._realtime)
-        self._found: dict[int, tuple[Authorisation, bool]] = {}
+        self._found: dict[int, tuple[Authorisation, Json, bool]] = {}
 
     def asked(self, at: int, ask: Ask) -> validate.Asked:
         """Return the contract decision that is asked first, and how to go on behind it."""
@@ -110,9 +110,10 @@ class _Group:
             questions = questions_of(self._deployment, *about)
             questions.running = self._counted(questions.running)
             self._realtime.used = False
-            told = after(self._deployment, questions, decision, evidence, ask.check)
-            self._found[at] = told, self._realtime.used
-            return to_json(told)
+            found = after(self._deployment, questions, decision, evidence, ask.check)
+            told = to_json(found)
+            self._found[at] = found, told, self._realtime.used
+            return told
 
         return validate.Asked(
             principal=ask.principal, check=ask.check, action=ask.action, further=further
@@ -127,9 +128,14 @@ class _Group:
 
     def result(self, at: int, decided: validate.Decided) -> Authorised:
         """Return the authorisation behind a decision."""
-        told, used = self._found[at]
+        found, told, used = self._found[at]
         lasting = None if used else decided.lasting
         if lasting is not None:
             end = first_behind(self._directory.turns, lasting.since)
             lasting = replace(lasting, until=min(end, lasting.until))
-        return Authorised(decision=decided.decision, authorisation=told, lasting=lasting)
+        return Authorised(
+            decision=decided.decision,
+            authorisation=found,
+            lasting=lasting,
+            told=decided.told | {"authorisation": told},
+        )

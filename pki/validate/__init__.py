@@ -31,6 +31,7 @@ from pki.validate.gather import gather, known_statuses
 from pki.validate.lasting import Lasting
 from pki.validate.many import Asked, Decided, Further, validate_many
 from pki.validate.receipts import Replay, find, prune, replay
+from pki.validate.render import to_json
 
 __all__ = [
     "Asked",
@@ -91,7 +92,10 @@ def validate(  # noqa: PLR0913 - who, what, and the two ways to ask otherwise
     require_own(principal, verdict)
     decision = Decision(decision_id=repeats.new_id(now), decided_at=now, verdict=verdict)
     more = further(decision, evidence.contract) if further else None
-    record = receipts.write(principal, check, chain, evidence, trust, policy, decision, more)
+    explained = to_json(decision)
+    record = receipts.write(
+        principal, check, chain, evidence, trust, policy, decision, explained, more
+    )
     _keep(deployment, record, seen_in(chain, evidence, trust, verdict, now))
     return decision
 

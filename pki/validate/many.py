@@ -24,6 +24,7 @@ from pki.validate.decide import decide
 from pki.validate.frame import Frame, concerned, read_frame
 from pki.validate.gather import Gathered, gather_many
 from pki.validate.lasting import Lasting, lasting
+from pki.validate.render import to_json
 
 Further = Callable[[Decision, ContractEvidence], dict[str, Any]]
 """What is asked behind a decision: the decision and the contract it found, to JSON."""
@@ -41,9 +42,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """A decision, and how long it may be repeated: None where it must be made anew each time."""
+    """
+    One of many decisions.
+
+    Attributes:
+        told: it, as `pki.validate.render.to_json` has it.
+        lasting: how long it may be repeated; None where it must be made anew each time.
+    """
 
     decision: Decision
+    told: dict[str, Any]
     lasting: Lasting | None
 
 
@@ -104,14 +112,15 @@ def _decided(
         more = one.further(decision, evidence.contract) if one.further else None
     except Exception as error:  # noqa: BLE001 - told to whoever asked, and to nobody else
         return error
+    told = to_json(decision)
     record = receipts.write(
-        one.principal, one.check, chain, evidence, trust, frame.policy, decision, more
+        one.principal, one.check, chain, evidence, trust, frame.policy, decision, told, more
     )
     seen = seen_in(chain, evidence, trust, verdict, now)
     kept.records.append(record)
     kept.seen += seen
     lasts = None if seen else lasting(record, verdict, chain, evidence, frame, now)
-    return Decided(decision=decision, lasting=lasts)
+    return Decided(decision=decision, told=told, lasting=lasts)
 
 
 def _refusal(one: Asked) -> Exception | None:

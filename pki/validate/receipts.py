@@ -80,9 +80,15 @@ def write(  # noqa: PLR0913 - the inputs of `decide`, all of which the receipt k
     trust: Trust,
     policy: DecisionPolicy,
     decision: Decision,
+    told: Json,
     authorisation: Json | None = None,
 ) -> DecisionRecord:
-    """Return the receipt of a decision, and of the authorisation that followed it."""
+    """
+    Return the receipt of a decision, and of the authorisation that followed it.
+
+    Args:
+        told: the decision as `to_json` has it.
+    """
     verdict = decision.verdict
     record = {
         "format": _FORMAT,
@@ -98,7 +104,7 @@ def write(  # noqa: PLR0913 - the inputs of `decide`, all of which the receipt k
         "pool": [own.issuer_id for own in trust.pool],
         "trustVersion": trust.version,
         "policy": _policy_json(policy),
-        "verdict": to_json(decision),
+        "verdict": told,
     }
     if authorisation is not None:
         record["authorisation"] = authorisation
@@ -109,7 +115,7 @@ def write(  # noqa: PLR0913 - the inputs of `decide`, all of which the receipt k
         fault=verdict.fault.value if isinstance(verdict, Rejected) else None,
         emaid=verdict.emaid.key if verdict.emaid else None,
         asked_by=principal.name,
-        record=json.dumps(record, sort_keys=True, separators=(",", ":")),
+        record=repeats.text(record),
     )
 
 

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+import orjson
+
 from pki.clock import format_time
 from pki.ids import first_decision_id
 from pki.model import DecisionRecord
@@ -63,7 +65,15 @@ def repeat(originals: Sequence[DecisionRecord], now: dt.datetime) -> list[Decisi
 
 def without_inputs(record: DecisionRecord) -> DecisionRecord:
     """Return what `repeat` needs of a receipt, which is little."""
-    return replace(record, record="")
+    return DecisionRecord(
+        decision_id=record.decision_id,
+        decided_at=record.decided_at,
+        accepted=record.accepted,
+        fault=record.fault,
+        emaid=record.emaid,
+        asked_by=record.asked_by,
+        record="",
+    )
 
 
 def get(tx: Transaction, decision_id: str) -> DecisionRecord | None:
@@ -83,7 +93,15 @@ def _rewritten(repeated: DecisionRecord) -> str:
     told["verdict"] = later_verdict(told["verdict"], reference, at)
     if "authorisation" in told:
         told["authorisation"] |= {"reference": reference, "at": at}
-    return json.dumps(told, sort_keys=True, separators=(",", ":"))
+    return text(told)
+
+
+def text(record: Json) -> str:
+    """Return a record as it is kept; a command line may hold text that is no Unicode."""
+    try:
+        return orjson.dumps(record).decode()
+    except TypeError:
+        return json.dumps(record, separators=(",", ":"))
 
 
 def later_verdict(verdict: Json, reference: str, at: str) -> Json:

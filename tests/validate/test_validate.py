@@ -291,3 +291,9 @@ def test_i6_what_is_signed_is_what_was_linted(small: Services) -> None:
     request = IssueRequest(kind=Kind.CONTRACT, common_name=EMAID)
     order = place(small.deployment, ADMIN, request).order
     assert linted_twin(small.deployment, order, record.serial)
+
+
+def test_a_token_that_is_no_unicode_is_refused_with_a_receipt(small: Services) -> None:
+    decision = validate.validate(small.deployment, ADMIN, ContractCheck(token="DEMOA\udcff"))
+    assert isinstance(decision.verdict, Rejected)
+    assert validate.replay(small.deployment, ADMIN, decision.decision_id).same

@@ -2,15 +2,15 @@
 """
 What a certificate costs from a CSR, ours and others', in one run.
 
-usage: issue.py [--count N] [--rounds R] [--django VENV] [--sqlite] [--bulk N] [--check]
+usage: issue.py [--count N] [--rounds R] [--django VENV] [--sqlite] [--check]
 
 Ours: `POST /v1/certificates` of one worker of our gunicorn, 16 callers and one: proof of
 possession, lints, intent, audit and durable commit, in a PostgreSQL of its own, or with --sqlite in
 a file. The others: `cfssl serve`'s sign API, which lints and stores nothing; django-ca's
 `create_cert` in process, in the same PostgreSQL (as in django_peer.py); `openssl ca` over many CSRs
 in one process and `openssl x509` in one each. CPU is user and system time for each certificate, the
-database's included; medians over the rounds, the programs in alternation. --bulk issues a job of N
-CSRs with two processes. --check exits 1 where a bar is missed.
+database's included; medians over the rounds, the programs in alternation. --check exits 1 where a
+bar is missed.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def main() -> int:
     found: dict[str, list[float]] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pnc-bench-")))
-        database = stack.enter_context(_database(folder, sqlite=given.sqlite))
-        works = list(_works(stack, folder, database, given.count, given.django))
+        base = stack.enter_context(database(folder, sqlite=given.sqlite))
+        works = list(_works(stack, folder, base, given.count, given.django))
         for number in range(given.rounds):
             for name, work in works:
                 found.setdefault(name, []).append(work(number))
@@ -114,7 +114,8 @@ class Database:
 
 
 @contextmanager
-def _database(folder: Path, *, sqlite: bool) -> Iterator[Database]:
+def database(folder: Path, *, sqlite: bool) -> Iterator[Database]:
+    """Run a PostgreSQL of the benchmark's own in a folder, unless SQLite is wanted."""
     if sqlite:
         yield Database("", None)
         return
@@ -154,7 +155,7 @@ def _ours(stack: ExitStack, folder: Path, database: Database) -> tuple[Server, s
 
 
 def _asked(token: str, count: int, number: int) -> list[bytes]:
-    return [_post(_v1(pem), f"Authorization: Bearer {token}\r\n") for pem in _csrs(count, number)]
+    return [_post(_v1(pem), f"Authorization: Bearer {token}\r\n") for pem in csrs(count, number)]
 
 
 def _v1(pem: str) -> tuple[str, bytes]:
@@ -170,15 +171,16 @@ def _post(asked: tuple[str, bytes], header: str = "") -> bytes:
     return head.encode() + body
 
 
-def _csrs(count: int, number: int) -> list[str]:
+def csrs(count: int, number: int) -> list[str]:
     """Return CSRs that no other round has."""
     return [
-        _csr(f"DECPAS{number:04d}{at:08d}").public_bytes(Encoding.PEM).decode()
+        csr(f"DECPAS{number:04d}{at:08d}").public_bytes(Encoding.PEM).decode()
         for at in range(count)
     ]
 
 
-def _csr(common_name: str) -> x509.CertificateSigningRequest:
+def csr(common_name: str) -> x509.CertificateSigningRequest:
+    """Return a CSR of a new P-256 key."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
     key = ec.generate_private_key(ec.SECP256R1())
     return x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
@@ -227,7 +229,7 @@ def _cfssl(folder: Path) -> Iterator[Server]:
 
 
 def _asked_cfssl(count: int, number: int) -> list[bytes]:
-    bodies = (json.dumps({"certificate_request": pem}).encode() for pem in _csrs(count, number))
+    bodies = (json.dumps({"certificate_request": pem}).encode() for pem in csrs(count, number))
     return [_post(("/api/v1/cfssl/sign", body)) for body in bodies]
 
 
@@ -252,7 +254,7 @@ def _run_each(words: Sequence[str], files: Sequence[str]) -> None:
 def _files(folder: Path, count: int, number: int) -> list[str]:
     where = folder / f"csrs{number}"
     where.mkdir()
-    for at, pem in enumerate(_csrs(count, number)):
+    for at, pem in enumerate(csrs(count, number)):
         (where / f"{at}.csr").write_text(pem, "ascii")
     return [str(file) for file in sorted(where.iterdir())]
 

@@ -149,3 +149,24 @@ def _look_up_roaming(tx: Unit) -> None:
     tx.partner_objects.open_commands(("DEABC",), after="c")
     tx.partner_objects.expired_commands(samples.NOW, 10)
     tx.contracts.several(["c", "d"])
+
+
+def test_counting_and_leaping_through_own_credentials_read_the_index_alone(tmp_path: Path) -> None:
+    store = Database(sqlite_url(tmp_path))
+    store.migrate()
+    seen: list[tuple[str, object]] = []
+    event.listen(
+        store._backend.engine,
+        "before_cursor_execute",
+        lambda _c, _cursor, text, values, _context, _many: seen.append((text, values)),
+    )
+    with store.read() as tx:
+        tx.credentials.count("DE8AA", samples.NOW)
+        tx.credentials.place(("DE8AA",), 5, after=(samples.NOW, "c"))
+    queries = [(text, values) for text, values in seen if text.startswith("SELECT")]
+    with store._backend.engine.connect() as connection:
+        for text, values in queries:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values).all()  # type: ignore[arg-type]
+            steps = [str(row[-1]) for row in plan if "credentials" in str(row[-1])]
+            assert any("COVERING INDEX ix_credentials_own" in step for step in steps), steps
+    store.close()

@@ -84,9 +84,14 @@ def certify(
     """
     parsed = csr.parse(asked.request)
     order, operator = _order(deployment, principal, asked, parsed)
+    same = _digest(asked, parsed)
+    with deployment.store.read() as tx:
+        waiting = tx.stations.open_like(operator, asked.station_id, same)
+    if waiting is not None and waiting.state is MessageState.PENDING:
+        return waiting
     if not consented:
         _require_consent(deployment, principal, asked, order, operator)
-    reserved, mine = _reserve(deployment, principal, asked, operator, parsed)
+    reserved, mine = _reserve(deployment, principal, asked, operator, same)
     if not mine:
         return reserved
     try:
@@ -96,6 +101,11 @@ def certify(
         with suppress(PkiError), deployment.store.write() as tx:
             tx.stations.drop(reserved.message_id)
         raise
+
+
+def _digest(asked: SignRequest, parsed: CertificateRequest) -> str:
+    told = (asked.use or "", str(asked.request_id), parsed.common_name, parsed.spki.hex())
+    return digest(SIGNED, *told)
 
 
 def _require_consent(
@@ -219,12 +229,10 @@ def _reserve(
     principal: Principal,
     asked: SignRequest,
     operator: str,
-    parsed: CertificateRequest,
+    same: str,
 ) -> tuple[StationMessage, bool]:
     """Return the message that stands for a request, and whether it is the caller's to make."""
     now = deployment.clock.now()
-    told = (asked.use or "", str(asked.request_id), parsed.common_name, parsed.spki.hex())
-    same = digest(SIGNED, *told)
     with deployment.store.write() as tx:
         waiting = tx.stations.open_like(operator, asked.station_id, same)
         if waiting is not None:

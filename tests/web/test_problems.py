@@ -212,6 +212,7 @@ def test_answers_carry_the_headers_of_an_api(shared: Caller) -> None:
         headers = shared.get(path).headers
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Cache-Control"] == "no-store"
+        assert headers["Referrer-Policy"] == "no-referrer"
         assert headers["Content-Security-Policy"].startswith("default-src 'none'")
         assert "Server" not in headers
 

@@ -80,7 +80,7 @@ def signer_process(
         process.communicate(timeout=60)
 
 
-def wait_for(socket: Path, process: subprocess.Popen[bytes]) -> None:
+def wait_for(socket: Path, process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
     """Wait until a signer answers."""
     for _ in range(1200):
         assert process.poll() is None, process.communicate()

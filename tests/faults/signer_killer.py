@@ -1,14 +1,16 @@
 """
-A signer that kills itself (SIGKILL) at a given step of the first intent that it signs.
+Signers that kill themselves (SIGKILL), each at a given step of the first intent that it signs.
 
-usage: python -m tests.faults.signer_killer HOME SOCKET STEP
+usage: python -m tests.faults.signer_killer SOCKET HOME STEP [HOME STEP]...
 
-Steps are those of `tests.faults.killer`: around the commit, around the signature; one more stands
-before the answer is sent.
+One after the other, forked, so that all share what was imported. Steps are those of
+`tests.faults.killer`: around the commit, around the signature; one more stands before the answer is
+sent. Prints each step's name before it is reached, and what the signer ended with.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +21,7 @@ from pki.signer import Server, SocketPlace, frames
 from tests.faults.killer import Fuse, KillingKeys, KillingStore
 
 
-def main(home: Path, socket: Path, step: int) -> None:
+def _sign(home: Path, socket: Path, step: int) -> None:
     services = build_signer(load({"PNC_SIGNER_SOCKET": str(socket)}, home))
     fuse = Fuse(step)
     deployment = replace(
@@ -39,5 +41,15 @@ def main(home: Path, socket: Path, step: int) -> None:
     Server(deployment, SocketPlace(path=socket), delegated=False, answers=False).run()
 
 
+def main(socket: Path, rounds: list[str]) -> None:
+    for home, step in zip(rounds[::2], rounds[1::2], strict=True):
+        child = os.fork()
+        if child == 0:
+            _sign(Path(home), socket, int(step))
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        print("ended", os.waitstatus_to_exitcode(status), flush=True)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), sys.argv[2:])

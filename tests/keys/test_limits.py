@@ -47,8 +47,8 @@ def _limited(
     return replace(services.deployment, clock=clock, limits=limits, skew=None), clock
 
 
-def test_a_key_signs_so_often_a_minute(anywhere: Services) -> None:
-    deployment, clock = _limited(anywhere, per_minute=2)
+def test_a_key_signs_so_often_a_minute(small: Services) -> None:
+    deployment, clock = _limited(small, per_minute=2)
     _issue(deployment)
     _issue(deployment)
     assert _code(deployment) == "key_rate_limit"
@@ -209,10 +209,10 @@ def test_a_running_installation_guards_its_clock(small: Services) -> None:
     _issue(small.deployment)
 
 
-def test_crls_are_guarded_too(anywhere: Services) -> None:
-    deployment, clock, _ = _guarded(anywhere)
+def test_crls_are_guarded_too(small: Services) -> None:
+    deployment, clock, _ = _guarded(small)
     _issue(deployment)
     clock.at -= DAY
     with pytest.raises(Unavailable) as caught:
-        crls.publish(deployment, ADMIN, hosts.issuer_of(anywhere), 0, StatusPolicy())
+        crls.publish(deployment, ADMIN, hosts.issuer_of(small), 0, StatusPolicy())
     assert caught.value.code == "clock_disagrees"

@@ -20,7 +20,7 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pki import hierarchy, parties
+from pki import hierarchy, parties, rotate
 from pki.errors import Conflict, NotAllowed, NotFound, PolicyViolation, Unavailable
 from pki.ids import SerialNumber
 from pki.model import CertificateRecord, CrlIntent, Intent, IntentState, Reason
@@ -105,6 +105,16 @@ def test_a_hierarchy_is_made_by_a_worker_that_never_sees_a_key(
 def test_workers_issue_answer_and_publish(pair: Pair) -> None:
     _sign(pair)
     assert not any(p.name.startswith("mo") for p in (pair.worker.settings.home / "keys").iterdir())
+
+
+def test_a_root_is_rotated_with_cross_certificates_through_the_signer(pair: Pair) -> None:
+    deployment = pair.worker.deployment
+    rotate.prepare(deployment, ADMIN, "mo-2")
+    rotate.switch(deployment, ADMIN, "mo-2")
+    with deployment.store.read() as tx:
+        assert tx.pools.cross_certificates()
+    assert (pair.signer.settings.home / "keys" / "mo-2.g2.pem").exists()
+    _sign(pair)
 
 
 def test_delegated_keys_may_lie_with_the_signer_too(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pki.errors import Conflict, NotFound
-from pki.ids import Edition, Fingerprint, ProviderId, SerialNumber
+from pki.ids import Edition, Fingerprint, ProviderId, SerialNumber, first_decision_id
 from pki.model import (
     Account,
     CertificateRecord,
@@ -330,6 +330,34 @@ def test_decisions_come_back(database: Database) -> None:
     with database.read() as tx:
         assert tx.decisions.get("d1") == record
         assert tx.decisions.get("none") is None
+
+
+def test_a_decision_that_repeats_another_comes_back_with_what_that_one_holds(
+    database: Database,
+) -> None:
+    def identifier(at: dt.datetime) -> str:
+        return first_decision_id(int(at.timestamp())) + "0" * 16
+
+    full = DecisionRecord(
+        decision_id=identifier(NOW),
+        decided_at=NOW,
+        accepted=True,
+        fault=None,
+        emaid="DE8AACA2B3C4D5",
+        asked_by="cpo-1",
+        record="{}",
+    )
+    short = replace(full, decision_id=identifier(LATER), decided_at=LATER, repeats=full.decision_id)
+    with database.write() as tx:
+        tx.decisions.add_many([short, full])
+    with database.read() as tx:
+        assert tx.decisions.get(full.decision_id) == full
+        assert tx.decisions.get(short.decision_id) == short
+    with database.write() as tx:
+        assert tx.decisions.prune(LATER, NOW, 10) == 0
+        assert tx.decisions.prune(LATER + dt.timedelta(seconds=1), NOW, 10) == 1
+        assert tx.decisions.get(short.decision_id) is None
+        assert tx.decisions.prune(LATER, NOW + dt.timedelta(seconds=1), 10) == 1
 
 
 def test_audit_chains_are_apart_and_in_order(database: Database) -> None:

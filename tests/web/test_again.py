@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from pki import agreements, clients, contracts, parties, revoke, route, trust, validate
+from pki import agreements, authorize, clients, contracts, parties, revoke, route, trust, validate
 from pki.authorize import Memory
 from pki.errors import Conflict
 from pki.model import (
@@ -97,6 +97,17 @@ def test_a_short_receipt_reads_and_replays_like_a_full_one(world: World) -> None
     assert replace(shown[0], decision_id="", record="", repeats=None) == replace(
         shown[1], decision_id="", record=""
     )
+
+
+def test_a_session_finds_the_authorisation_of_a_short_receipt(world: World) -> None:
+    world.ask(world.request(path=OCPP))
+    world.clock.at += dt.timedelta(minutes=5)
+    answer = world.ask(world.request(path=OCPP))
+    assert world.receipt(answer).repeats is not None
+    found = authorize.find(world.services.deployment, ADMIN, reference(answer))
+    assert found is not None
+    assert (found.reference, found.at) == (reference(answer), world.clock.at)
+    assert found.agreement == ("a", 1)
 
 
 def test_a_full_receipt_stays_as_long_as_a_short_one_needs_it(world: World) -> None:

@@ -102,6 +102,7 @@ def _spki(kind: Kind, row: Row, keys: KeyPlace | None) -> bytes:
             "The row has no CSR, and there is no place for a key made here.",
             hint="Name a directory with --out and, outside demo mode, a --passphrase-file.",
         )
+    csr.check_common_name(find(kind, keys.suite.edition), row.name)  # no key for a wrong name
     return keys.spki(row.name)
 
 

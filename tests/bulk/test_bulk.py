@@ -94,6 +94,7 @@ def test_every_fault_of_a_file_has_its_line(small_home: Path, tmp_path: Path) ->
     assert (report["issued"], report["failed"], report["rows"]) == (0, 7, 8)
     with opened(small_home) as services:
         assert names(services) == []
+    assert not list(out.glob("nonsense*"))  # no key for a name that nobody can have
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,11 @@ A throw-away installation, its database a PostgreSQL of its own or with --sqlite
 charger certificates (secc) with their CSRs. Told are the rate by the clock, which means little
 while others use the machine, and CPU for each certificate, user and system, of all processes: of
 reading, judging every row, issuing, and writing what was issued.
+
+What was learnt (two cores shared with seven others, load 12 to 15): 20,000 rows on PostgreSQL took
+1,220 µs of CPU each in our processes and 170 in the database, so that two cores of their own would
+do 1,400 a second, not the 5,000 that are wanted. Of it 220 µs judge a row (its CSR's signature is
+verified then and not again), 460 issue it, and the start of three interpreters is 200 to 350.
 """
 
 from __future__ import annotations

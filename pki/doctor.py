@@ -263,8 +263,8 @@ def _crls(tx: Transaction, issuer: Issuer, now: dt.datetime) -> Iterator[_Proble
 
 def _keys(deployment: Deployment, place: Place) -> Iterator[_Problem]:  # noqa: ARG001 - as all
     with deployment.store.read() as tx:
-        issuers = [i for i in tx.issuers.all() if i.state in _SERVING and i.certificate]
-    for issuer in issuers:
+        found = [i for i in tx.issuers.all() if i.state in _SERVING and i.certificate]
+    for issuer in (issuer for issuer in found if not issuer.offline):
         try:
             signer = deployment.keys.signer(issuer.key_label)
         except PkiError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.cli.test_cli import ok, run
@@ -36,4 +37,7 @@ def test_files_travel_to_an_offline_root_and_back(tmp_path: Path) -> None:
     assert accepted["files"] == signed["files"]
     states = {issuer["name"]: issuer["state"] for issuer in ok(here, "issuer", "list")}
     assert states["cpo1-2"] == states["v2g-2"] == "active"
+    told = json.loads(run(here, "doctor", "--json").stdout)
+    assert told["keys"]["health"] == "well"  # the root's key is missing here on purpose
+    assert run(here, "recheck", "--json").exit_code == 0
     assert "out_exists" in run(there, "ceremony", "introduce", "v2g-2", "--out", root).stderr

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
 from flask import Blueprint, Response, g, request
 
 from pki import stations
@@ -31,7 +30,7 @@ from pki.ports import Deployment
 from pki.render_stations import message_json
 from pki.stations import Asked, MessageFilter, signing
 from web import auth
-from web.answers import json_answer
+from web.answers import JSON, json_answer
 from web.checks import hash_data
 from web.metrics import Metrics
 from web.ocpp import VERSIONS, add_action, check_answer, check_request, schema, valid_answer
@@ -40,6 +39,7 @@ from web.parsing import (
     MAX_STATION_ID,
     Fields,
     json_object,
+    json_of,
     one_of,
     page_size,
     query,
@@ -208,14 +208,15 @@ def answer_of(version: str, action: str, body: Mapping[str, Any]) -> dict[str, A
 
 
 def inner(text: str) -> dict[str, Any]:
-    """Return the object that a DataTransfer carries as text. Raises BadInput (`json_invalid`)."""
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise BadInput("json_invalid", f"data is not JSON: {error.msg}.") from error
-    if not isinstance(value, dict):
-        raise BadInput("body_not_object", "data is not a JSON object.")
-    return value
+    """
+    Return the object that a DataTransfer carries as text, read as strictly as a body.
+
+    Raises:
+        BadInput: as `web.parsing.json_object`.
+    """
+    octets = text.encode("utf-8", "replace")
+    found: dict[str, Any] = json_of({"content-type": JSON}, octets, MAX_OCPP_BODY)
+    return found
 
 
 def _schema_of(version: str) -> str:

@@ -475,7 +475,19 @@ def test_what_16_does_not_know_is_answered_as_16_says(
     assert transfer(shared, action, {}, vendor) == {"status": status}
 
 
-@pytest.mark.parametrize("data", ["", "x", "[]", "{}", '{"csr": 5}', "[" * 10_000])
+@pytest.mark.parametrize(
+    "data",
+    [
+        "",
+        "x",
+        "[]",
+        "{}",
+        '{"csr": 5}',
+        "[" * 10_000,
+        '{"csr": "", "csr": ""}',
+        '{"csr":' * 40 + "1" + "}" * 40,
+    ],
+)
 def test_data_that_cannot_be_read_is_rejected_with_its_reason(
     caller: Caller, running: Services, data: str
 ) -> None:
@@ -485,6 +497,8 @@ def test_data_that_cannot_be_read_is_rejected_with_its_reason(
     assert json.loads(answer["data"])["code"] in {
         "json_invalid",
         "body_not_object",
+        "json_name_repeated",
+        "json_too_deep",
         "schema_violation",
     }
     assert count(running) == before

@@ -14,6 +14,7 @@ import json
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ class Csms:
         await socket.prepare(request)
         station = request.match_info["station"]
         version = VERSIONS[socket.ws_protocol or ""]
+        flying: set[str] = set()  # a station takes one call at a time
         async for frame in socket:
             kind, message_id, *rest = json.loads(frame.data)
             if kind == CALL:
@@ -70,13 +72,20 @@ class Csms:
                 await socket.send_str(json.dumps([RESULT, message_id, told]))
             else:
                 await self._post(f"/ocpp/pending/{message_id}/result", rest[-1], station)
-            await self._forward(socket, station)
+                flying.discard(message_id)
+            with suppress(ConnectionResetError):  # the station is gone; its message waits
+                await self._forward(socket, station, flying)
         return socket
 
-    async def _forward(self, socket: http.WebSocketResponse, station: str) -> None:
+    async def _forward(
+        self, socket: http.WebSocketResponse, station: str, flying: set[str]
+    ) -> None:
         """Send the oldest message that waits; the next one follows its answer."""
+        if flying:
+            return
         page = await self._ask("GET", f"/ocpp/pending?station={station}&limit=1", None, station)
         for message in page["messages"]:
+            flying.add(message["id"])
             call = [CALL, message["id"], message["call"], message["payload"]]
             await socket.send_str(json.dumps(call))
 

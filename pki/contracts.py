@@ -139,14 +139,13 @@ def change(
             tx.contracts.set_state(before.contract_id, after.state)
         tx.contracts.set_terms(after)
         tx.credentials.touch(before.contract_id, now)
-        audit.record(
+        audit.note(
             tx,
-            chain=audit.ADMIN,
-            at=now,
-            actor=principal.name,
-            action="contract.set",
-            subject=before.identifiers[0].key,
-            details={"before": before.state.value, "after": after.state.value, **_told(after)},
+            now,
+            principal.name,
+            "contract.set",
+            before.identifiers[0].key,
+            {"before": before.state.value, "after": after.state.value, **_told(after)},
         )
     return after
 
@@ -382,14 +381,13 @@ def _add(tx: Transaction, contract: Contract, now: dt.datetime, actor: str) -> C
     emaid = contract.identifiers[0]
     tx.contracts.add(contract)
     _register(tx, contract, emaid, now)
-    audit.record(
+    audit.note(
         tx,
-        chain=audit.ADMIN,
-        at=now,
-        actor=actor,
-        action="contract.add",
-        subject=emaid.key,
-        details={
+        now,
+        actor,
+        "contract.add",
+        emaid.key,
+        {
             "edition": emaid.edition.value,
             "state": contract.state.value,
             **_told(contract),

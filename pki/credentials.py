@@ -171,12 +171,11 @@ def of_contract(  # noqa: PLR0913 - which contract, and which page
 
 
 def _record(tx: Transaction, principal: Principal, credential: Credential, action: str) -> None:
-    audit.record(
+    audit.note(
         tx,
-        chain=audit.ADMIN,
-        at=credential.updated_at,
-        actor=principal.name,
-        action=action,
-        subject=credential.credential_id,  # not the uid: it opens a charger
-        details={"kind": credential.kind.value, "state": credential.state.value},
+        credential.updated_at,
+        principal.name,
+        action,
+        credential.credential_id,
+        {"kind": credential.kind.value, "state": credential.state.value},
     )

@@ -34,14 +34,13 @@ def add_party(
     with deployment.store.write() as tx:
         tx.contracts.add_party(party)
         tx.roaming.changed(now)
-        audit.record(
+        audit.note(
             tx,
-            chain=audit.ADMIN,
-            at=now,
-            actor=principal.name,
-            action="party.add",
-            subject=party.party_id,
-            details={"role": role.value, "name": party.name},
+            now,
+            principal.name,
+            "party.add",
+            party.party_id,
+            {"role": role.value, "name": party.name},
         )
     return party
 
@@ -68,15 +67,7 @@ def add_emsp(deployment: Deployment, principal: Principal, text: str, name: str 
                 Party(party_id=provider.value, role=Role.EMSP, name=account.name, created_at=now)
             )
         details: dict[str, JsonValue] = {"name": account.name}
-        audit.record(
-            tx,
-            chain=audit.ADMIN,
-            at=now,
-            actor=principal.name,
-            action="emsp.add",
-            subject=provider.value,
-            details=details,
-        )
+        audit.note(tx, now, principal.name, "emsp.add", provider.value, details)
     return account
 
 
@@ -103,14 +94,8 @@ def set_hub(
                 hint="`pnc party list` shows the registered companies.",
             )
         tx.roaming.changed(now)
-        audit.record(
-            tx,
-            chain=audit.ADMIN,
-            at=now,
-            actor=principal.name,
-            action="party.set",
-            subject=party,
-            details={"role": role.value, "hub": through},
+        audit.note(
+            tx, now, principal.name, "party.set", party, {"role": role.value, "hub": through}
         )
         changed = tx.contracts.party(role, party)
     if changed is None:
@@ -163,14 +148,13 @@ def set_emsp(  # noqa: PLR0913 - one keyword per fact
             )
         tx.roaming.put_emsp(emsp)
         tx.roaming.changed(now)
-        audit.record(
+        audit.note(
             tx,
-            chain=audit.ADMIN,
-            at=now,
-            actor=principal.name,
-            action="emsp.set",
-            subject=provider.value,
-            details={
+            now,
+            principal.name,
+            "emsp.set",
+            provider.value,
+            {
                 "party": emsp.party_id,
                 "realTime": realtime_url is not None,
                 "token": realtime_token is not None,

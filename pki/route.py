@@ -174,15 +174,7 @@ def _record(tx: Transaction, principal: Principal, found: NumberRange, now: dt.d
         "portedFrom": found.ported_from,
     }
     tx.roaming.changed(now)
-    audit.record(
-        tx,
-        chain=audit.ADMIN,
-        at=now,
-        actor=principal.name,
-        action="range.add",
-        subject=found.prefix,
-        details=details,
-    )
+    audit.note(tx, now, principal.name, "range.add", found.prefix, details)
 
 
 def search(

@@ -308,15 +308,7 @@ def _made(home: Keys, now: dt.datetime) -> TokenKey:
 
 def _keep(tx: Transaction, key: TokenKey, actor: str) -> None:
     tx.token_keys.add(key)
-    audit.record(
-        tx,
-        chain=audit.ADMIN,
-        at=key.created_at,
-        actor=actor,
-        action="token_key.add",
-        subject=key.kid,
-        details={"label": key.label},
-    )
+    audit.note(tx, key.created_at, actor, "token_key.add", key.kid, {"label": key.label})
 
 
 def _jwk(key: TokenKey) -> dict[str, str]:

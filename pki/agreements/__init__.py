@@ -209,14 +209,8 @@ def _keep(tx: Transaction, agreement: Agreement, action: str) -> None:
         "cpo": agreement.terms.cpo,
         "emsp": agreement.terms.emsp,
     }
-    audit.record(
-        tx,
-        chain=audit.ADMIN,
-        at=agreement.created_at,
-        actor=agreement.created_by,
-        action=action,
-        subject=agreement.agreement_id,
-        details=details,
+    audit.note(
+        tx, agreement.created_at, agreement.created_by, action, agreement.agreement_id, details
     )
 
 

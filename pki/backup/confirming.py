@@ -125,15 +125,7 @@ def _apply(deployment: Deployment, principal: Principal, backup_at: str, head: s
         for issuer in tx.issuers.all():
             if issuer.certificate:
                 _jump(tx, issuer.issuer_id, JUMP + lost, now)
-        audit.record(
-            tx,
-            chain=audit.ADMIN,
-            at=now,
-            actor=principal.name,
-            action="restore.confirm",
-            subject=head,
-            details={"backupAt": backup_at},
-        )
+        audit.note(tx, now, principal.name, "restore.confirm", head, {"backupAt": backup_at})
         tx.status.drop_every_answer()
         tx.put_setting(RESTORED, "")
 

@@ -150,12 +150,4 @@ def _home_files(home: Path) -> Iterator[tuple[str, bytes]]:
 
 def _note(deployment: Deployment, principal: Principal, out: Path) -> None:
     with deployment.store.write() as tx:
-        audit.record(
-            tx,
-            chain=audit.ADMIN,
-            at=deployment.clock.now(),
-            actor=principal.name,
-            action="backup.save",
-            subject=out.name,
-            details={},
-        )
+        audit.note(tx, deployment.clock.now(), principal.name, "backup.save", out.name)

@@ -154,14 +154,13 @@ def decide(  # noqa: PLR0913 - who decides what, when and why
 def _record(
     tx: Transaction, enrolment: Enrolment, principal: Principal, at: dt.datetime, action: str
 ) -> None:
-    audit.record(
+    audit.note(
         tx,
-        chain=audit.ADMIN,
-        at=at,
-        actor=principal.name,
-        action=action,
-        subject=enrolment.enrolment_id,
-        details={
+        at,
+        principal.name,
+        action,
+        enrolment.enrolment_id,
+        {
             "kind": enrolment.kind.value,
             "owner": enrolment.owner,
             "commonName": enrolment.common_name,

@@ -44,14 +44,13 @@ def register(
     )
     with deployment.store.write() as tx:
         tx.entities.put(entity)
-        audit.record(
+        audit.note(
             tx,
-            chain=audit.ADMIN,
-            at=now,
-            actor=principal.name,
-            action="entity.register",
-            subject=secc_id.key,
-            details={"operator": secc_id.operator.value},
+            now,
+            principal.name,
+            "entity.register",
+            secc_id.key,
+            {"operator": secc_id.operator.value},
         )
     return entity
 
@@ -81,15 +80,7 @@ def forget(deployment: Deployment, principal: Principal, common_name: str) -> No
     with deployment.store.write() as tx:
         if not tx.entities.remove(secc_id):
             raise NotFound("entity_unknown", f"{secc_id} is not registered.")
-        audit.record(
-            tx,
-            chain=audit.ADMIN,
-            at=deployment.clock.now(),
-            actor=principal.name,
-            action="entity.forget",
-            subject=secc_id.key,
-            details={},
-        )
+        audit.note(tx, deployment.clock.now(), principal.name, "entity.forget", secc_id.key)
 
 
 def require(deployment: Deployment, kind: Kind, common_name: str, owner: str) -> None:

@@ -281,12 +281,4 @@ def _note(
     tx: Transaction, deployment: Deployment, principal: Principal, action: str, webhook: Webhook
 ) -> None:
     details: dict[str, JsonValue] = {"url": webhook.url, "events": list(webhook.events)}
-    audit.record(
-        tx,
-        chain=audit.ADMIN,
-        at=deployment.clock.now(),
-        actor=principal.name,
-        action=action,
-        subject=webhook.webhook_id,
-        details=details,
-    )
+    audit.note(tx, deployment.clock.now(), principal.name, action, webhook.webhook_id, details)

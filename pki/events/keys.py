@@ -107,12 +107,4 @@ def switch(deployment: Deployment, principal: Principal) -> KeyNames:
 def _note(
     tx: Transaction, deployment: Deployment, principal: Principal, action: str, label: str
 ) -> None:
-    audit.record(
-        tx,
-        chain=audit.ADMIN,
-        at=deployment.clock.now(),
-        actor=principal.name,
-        action=action,
-        subject=label,
-        details={},
-    )
+    audit.note(tx, deployment.clock.now(), principal.name, action, label)

@@ -69,14 +69,13 @@ def take(
         if request.token is not None:
             require_owner(tx, partner, request.token.owner, PartyRole.EMSP)
         tx.partner_objects.add_command(command)
-        audit.record(
+        audit.note(
             tx,
-            chain=audit.ADMIN,
-            at=now,
-            actor=f"ocpi:{partner.partner_id}",
-            action="command.take",
-            subject=command.command_id,
-            details={"command": name, "cpo": cpo},
+            now,
+            f"ocpi:{partner.partner_id}",
+            "command.take",
+            command.command_id,
+            {"command": name, "cpo": cpo},
         )
     return Response.ACCEPTED
 

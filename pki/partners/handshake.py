@@ -277,15 +277,7 @@ def _forget(network: PartnerNetwork, partner_id: str, actor: str, action: str) -
                 registered_at=None,
             )
         )
-        audit.record(
-            tx,
-            chain=audit.ADMIN,
-            at=network.deployment.clock.now(),
-            actor=actor,
-            action=action,
-            subject=partner_id,
-            details={},
-        )
+        audit.note(tx, network.deployment.clock.now(), actor, action, partner_id)
 
 
 # --- what both sides keep ------------------------------------------------------------------------
@@ -313,14 +305,13 @@ def _keep(  # noqa: PLR0913 - the partner, what it said, who did it
     for party in parties:
         if party.behind_hub:
             tx.partners.put_client(party)
-    audit.record(
+    audit.note(
         tx,
-        chain=audit.ADMIN,
-        at=now,
-        actor=actor,
-        action=action,
-        subject=partner.partner_id,
-        details={"version": partner.version, "parties": len(parties)},
+        now,
+        actor,
+        action,
+        partner.partner_id,
+        {"version": partner.version, "parties": len(parties)},
     )
     return registered
 

@@ -203,12 +203,4 @@ def _record(  # noqa: PLR0913 - the columns of an audit row
     partner_id: str,
     details: dict[str, JsonValue],
 ) -> None:
-    audit.record(
-        tx,
-        chain=audit.ADMIN,
-        at=network.deployment.clock.now(),
-        actor=principal.name,
-        action=action,
-        subject=partner_id,
-        details=details,
-    )
+    audit.note(tx, network.deployment.clock.now(), principal.name, action, partner_id, details)

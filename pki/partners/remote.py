@@ -97,14 +97,13 @@ def send(
     )
     with network.deployment.store.write() as tx:  # before the call: the answer may be quick
         tx.partner_objects.add_command(command)
-        audit.record(
+        audit.note(
             tx,
-            chain=audit.ADMIN,
-            at=now,
-            actor=principal.name,
-            action="command.send",
-            subject=command_id,
-            details={"command": command.kind, "cpo": party.party},
+            now,
+            principal.name,
+            "command.send",
+            command_id,
+            {"command": command.kind, "cpo": party.party},
         )
     _deliver(
         network,

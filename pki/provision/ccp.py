@@ -69,14 +69,13 @@ def set_default(deployment: Deployment, principal: Principal, text: str, emaid: 
             raise _unknown()
         before = tx.pools.default_contract(pcid)
         tx.pools.put_default(pcid, contract.contract_id)
-        audit.record(
+        audit.note(
             tx,
-            chain=audit.ADMIN,
-            at=deployment.clock.now(),
-            actor=principal.name,
-            action="bundle.default",
-            subject=pcid.value,
-            details={"before": before, "after": contract.contract_id},
+            deployment.clock.now(),
+            principal.name,
+            "bundle.default",
+            pcid.value,
+            {"before": before, "after": contract.contract_id},
         )
 
 
@@ -116,14 +115,8 @@ def provide(  # noqa: PLR0913 - whose contract, under which session and root
         session = session_id or bytes(1 if edition is Edition.ISO2 else 8)
         tx.pools.mark_delivered(bundle.bundle_id, session.hex().upper(), now)
         notices.contract(tx, notices.DELIVERED_TO_OEM, bundle, now)
-        audit.record(
-            tx,
-            chain=audit.ADMIN,
-            at=now,
-            actor=principal.name,
-            action="bundle.provide",
-            subject=bundle.emaid.key,
-            details={"pcid": pcid.value},
+        audit.note(
+            tx, now, principal.name, "bundle.provide", bundle.emaid.key, {"pcid": pcid.value}
         )
     message = response.read(bundle.message, edition)
     exi = response.for_session(message, session, int(now.timestamp()))

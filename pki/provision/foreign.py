@@ -252,12 +252,11 @@ def _keep(
 
 
 def _signed_only(tx: Transaction, bundle: Bundle) -> None:
-    audit.record(
+    audit.note(
         tx,
-        chain=audit.ADMIN,
-        at=bundle.created_at,
-        actor=bundle.created_by,
-        action="bundle.sign",
-        subject=bundle.emaid.key,
-        details={"contract": bundle.certificate.value, "cps": bundle.cps.value},
+        bundle.created_at,
+        bundle.created_by,
+        "bundle.sign",
+        bundle.emaid.key,
+        {"contract": bundle.certificate.value, "cps": bundle.cps.value},
     )

@@ -266,14 +266,13 @@ def _set_state(
     tx: Transaction, contract: Contract, after: ContractState, at: dt.datetime, who: Principal
 ) -> None:
     tx.contracts.set_state(contract.contract_id, after)
-    audit.record(
+    audit.note(
         tx,
-        chain=audit.ADMIN,
-        at=at,
-        actor=who.name,
-        action="contract.set",
-        subject=contract.identifiers[0].key,
-        details={"before": contract.state.value, "after": after.value},
+        at,
+        who.name,
+        "contract.set",
+        contract.identifiers[0].key,
+        {"before": contract.state.value, "after": after.value},
     )
 
 

@@ -129,14 +129,13 @@ def _put(
 
 
 def _record(tx: Transaction, chain: ProvisioningChain, action: str, before: Pcid | None) -> None:
-    audit.record(
+    audit.note(
         tx,
-        chain=audit.ADMIN,
-        at=chain.deposited_at,
-        actor=chain.deposited_by,
-        action=action,
-        subject=chain.pcid.value,
-        details={
+        chain.deposited_at,
+        chain.deposited_by,
+        action,
+        chain.pcid.value,
+        {
             "fingerprint": chain.fingerprint.value,
             "previous": before.value if before else None,
         },
@@ -213,15 +212,7 @@ def _empty(
         if not dry_run:
             if deleting:
                 tx.pools.delete_chains(pcid)
-            audit.record(
-                tx,
-                chain=audit.ADMIN,
-                at=now,
-                actor=principal.name,
-                action=taking.why,
-                subject=pcid.value,
-                details={},
-            )
+            audit.note(tx, now, principal.name, taking.why, pcid.value)
         return shelf.take(tx, tx.pools.bundles(pcid), taking)
 
 

@@ -99,14 +99,13 @@ def put(tx: Transaction, bundle: Bundle) -> bool:
         tx.pools.put_default(bundle.pcid, bundle.contract_id)
     known = any(other.contract_id == bundle.contract_id for other in held)
     notices.contract(tx, notices.UPDATED if known else notices.CREATED, bundle, bundle.created_at)
-    audit.record(
+    audit.note(
         tx,
-        chain=audit.ADMIN,
-        at=bundle.created_at,
-        actor=bundle.created_by,
-        action="bundle.store",
-        subject=bundle.emaid.key,
-        details={
+        bundle.created_at,
+        bundle.created_by,
+        "bundle.store",
+        bundle.emaid.key,
+        {
             "bundle": bundle.bundle_id,
             "pcid": bundle.pcid.value,
             "contract": bundle.certificate.value,
@@ -192,14 +191,13 @@ def take(
 
 def _record(tx: Transaction, first: dict[str, Bundle], removal: Removal, taking: Taking) -> None:
     for bundle in first.values():
-        audit.record(
+        audit.note(
             tx,
-            chain=audit.ADMIN,
-            at=taking.at,
-            actor=taking.by,
-            action=taking.why,
-            subject=bundle.emaid.key,
-            details={"pcid": bundle.pcid.value, "revoked": list(removal.revoked)},
+            taking.at,
+            taking.by,
+            taking.why,
+            bundle.emaid.key,
+            {"pcid": bundle.pcid.value, "revoked": list(removal.revoked)},
         )
 
 

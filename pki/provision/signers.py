@@ -69,14 +69,13 @@ def make(
             created_at=deployment.clock.now(),
         )
         tx.pools.add_signer(signer)
-        audit.record(
+        audit.note(
             tx,
-            chain=audit.ADMIN,
-            at=signer.created_at,
-            actor=principal.name,
-            action="cps.add",
-            subject=signer.fingerprint.value,
-            details={"root": signer.root.value},
+            signer.created_at,
+            principal.name,
+            "cps.add",
+            signer.fingerprint.value,
+            {"root": signer.root.value},
         )
     return signer
 

@@ -121,14 +121,13 @@ def _batch(deployment: Deployment, old: CpsSigner, newer: CpsSigner | None = Non
         for bundle in bundles:
             tx.pools.put_bundle(_signed(deployment, newer, bundle))
         if bundles:
-            audit.record(
+            audit.note(
                 tx,
-                chain=audit.ADMIN,
-                at=now,
-                actor=ACTOR.name,
-                action="bundle.sign",
-                subject=newer.fingerprint.value,
-                details={"instead": old.fingerprint.value, "bundles": len(bundles)},
+                now,
+                ACTOR.name,
+                "bundle.sign",
+                newer.fingerprint.value,
+                {"instead": old.fingerprint.value, "bundles": len(bundles)},
             )
     return len(bundles)
 

@@ -63,14 +63,13 @@ def certify(
     )
     with deployment.store.write() as tx:
         tx.pools.add_cross_certificate(cross)
-        audit.record(
+        audit.note(
             tx,
-            chain=audit.ADMIN,
-            at=cross.added_at,
-            actor=principal.name,
-            action="root.cross.add",
-            subject=cross.certified.value,
-            details={"cross": cross.fingerprint.value},
+            cross.added_at,
+            principal.name,
+            "root.cross.add",
+            cross.certified.value,
+            {"cross": cross.fingerprint.value},
         )
     return record
 

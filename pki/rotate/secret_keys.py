@@ -206,12 +206,4 @@ def _seal_one(deployment: Deployment, partner_id: str) -> bool:
 
 def _note(deployment: Deployment, principal: Principal, action: str, number: int) -> None:
     with deployment.store.write() as tx:
-        audit.record(
-            tx,
-            chain=audit.ADMIN,
-            at=deployment.clock.now(),
-            actor=principal.name,
-            action=action,
-            subject=f"storage key {number}",
-            details={},
-        )
+        audit.note(tx, deployment.clock.now(), principal.name, action, f"storage key {number}")

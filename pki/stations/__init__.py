@@ -188,14 +188,13 @@ def record(
     tx: Transaction, message: StationMessage, principal: Principal, at: dt.datetime, action: str
 ) -> None:
     """Write down what was done with a message."""
-    audit.record(
+    audit.note(
         tx,
-        chain=audit.ADMIN,
-        at=at,
-        actor=principal.name,
-        action=action,
-        subject=message.message_id,
-        details={
+        at,
+        principal.name,
+        action,
+        message.message_id,
+        {
             "operator": message.operator,
             "station": message.station_id,
             "message": message.action,

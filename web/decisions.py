@@ -9,6 +9,7 @@ view, which calls `one` and remembers nothing.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -93,8 +94,8 @@ class Decisions:
         """Answer requests at once; None where something is to be explained, or needs more time."""
         answers: list[HotResponse | None] = [None] * len(requests)
         heard, keys = self.memory.heard, list(map(asked, requests))
-        known = self._known(keys)
         now = self.deployment.clock.now()
+        known = self._known(keys, now)
         receipts = repeat([found.lasting.original for found in known.values()], now)
         asks = self._asks(requests, known)
         try:
@@ -111,11 +112,10 @@ class Decisions:
         self.metrics.authorisations(Counter(found.told.counted for found in known.values()))
         return answers
 
-    def _known(self, keys: Sequence[bytes | None]) -> dict[int, Remembered[Told]]:
+    def _known(self, keys: Sequence[bytes | None], now: dt.datetime) -> dict[int, Remembered[Told]]:
         """Return what was decided before, by its place; nothing while a change may be unheard."""
         if not self.view.ready():
             return {}
-        now = self.deployment.clock.now()
         found = ((at, self.memory.find(key, now)) for at, key in enumerate(keys) if key)
         return {at: known for at, known in found if known is not None}
 

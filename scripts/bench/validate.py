@@ -29,9 +29,9 @@ What was learnt (Python 3.11, cryptography 50, two cores shared with up to eight
 * Parsing a leaf completely costs 1.3 P-256 verifications, a verification by OpenSSL of a candidate
   3 to 5 more; a leaf of a known shape is cut in 0.15 (`pki.pkix.leaves`), its path is known, and
   what the questions say of its shape and way was said before (`pki.validate.usual`).
-* Unseen leaves came to 1.62 to 1.72 verifications for P-256 (1.47 to 1.5 where the least of many
+* Unseen leaves came to 1.55 to 1.72 verifications for P-256 (1.45 to 1.5 where the least of many
   passes counts; 2.15 before `usual`), 1.18 for P-521, 1.28 for Ed448; known ones to 0.17, 0.03 and
-  0.06. In the same run, with a load of 11 to 16 on two cores, against ours: pyOpenSSL 2.7 to 3.1,
+  0.06. In the same run, with a load of 6 to 16 on two cores, against ours: pyOpenSSL 2.7 to 3.1,
   OpenSSL in C 1.9 to 2.0, iso15118 2.8 to 3.3, pyhanko-certvalidator 26 to 35. So the bars of 1.5
   and of 3.5 times pyOpenSSL and iso15118 are missed beside neighbours; 3.5 needs 1.25.
 * Python's part takes 24 µs by itself and 34 behind a verification, which costs the same anywhere:

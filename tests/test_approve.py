@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from sqlalchemy import text
@@ -40,6 +41,7 @@ from pki.model import (
     StatusRule,
     TrustList,
 )
+from pki.pkix.certificate import load
 from pki.pkix.profiles import Kind
 from pki.ports import Deployment
 from pki.provision import rcp
@@ -469,6 +471,20 @@ _CONSEQUENCES: dict[str, Callable[[World], Callable[[], object]]] = {
     "ceremony.sign": _sign_request,
     "ceremony.accept": _accept_root,
 }
+
+
+def test_what_an_offline_ca_signed_once_it_was_approved_is_fetched_by_asking_again(
+    small: Services,
+) -> None:
+    under = controlled(small.deployment, "alice", "bob", required=1)
+    ask = _sign_request(World(under, small.deployment))
+    found, sha256 = _proposed(ask)
+    assert _code(ask) == "approval_needed"
+    approve.accept(under, BOB, found, sha256)
+    answer, transcript = cast("tuple[ceremony.Answer, ceremony.Transcript]", ask())
+    assert load(answer.certificate).spki == OTHER_ROOT.certificate.spki
+    assert not transcript.dry_run
+    assert [s.proposal.proposal_id for s in approve.proposals(under, BOB)] == [found]
 
 
 @pytest.mark.parametrize("verb", _CONSEQUENCES)

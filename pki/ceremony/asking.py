@@ -59,9 +59,11 @@ def answer(
     """
     Sign what a request asks for: the new CA, and a delegated OCSP signer for this one.
 
-    What was signed for these keys before is given again.
+    What was signed for these keys before is given again, and needs nobody's approval: so whoever
+    proposed it fetches the answer once others approved and it was signed.
 
     Raises:
+        ApprovalNeeded: `approval_needed`: it is proposed; others must approve.
         BadInput: `invalid_ceremony_file`, `key_not_allowed`.
         NotFound: `issuer_unknown`: the CA that is asked does not sign here.
         Conflict: `issuer_not_fitting`: it signs no CA of that kind.
@@ -77,7 +79,8 @@ def answer(
     if dry_run:
         lines = [_wanted(order) for order in orders]
         return None, transcript(deployment, principal, title, files, lines, dry_run=True)
-    gate.enter(deployment, principal, "ceremony.sign", {"file": text})
+    if any(_signed_before(deployment, order) is None for order in orders):
+        gate.enter(deployment, principal, "ceremony.sign", {"file": text})
     made = [_signed(deployment, principal, order) for order in orders]
     given = Answer(
         request=digest(text),
@@ -135,14 +138,18 @@ def _wanted(order: Order) -> str:
 
 
 def _signed(deployment: Deployment, principal: Principal, order: Order) -> CertificateRecord:
+    before = _signed_before(deployment, order)
+    if before is not None:
+        return before
+    hierarchy.lint_fully(deployment, order)
+    return carry_out(deployment, principal, order)
+
+
+def _signed_before(deployment: Deployment, order: Order) -> CertificateRecord | None:
     with deployment.store.read() as tx:
         known = tx.certificates.by_key(spki_hash(order.public_key))
     wanted = (order.issuer.issuer_id, order.profile.kind, order.subject.rfc4514_string())
-    same = [r for r in known if (r.issuer_id, r.kind, r.subject) == wanted]
-    if same:
-        return same[0]
-    hierarchy.lint_fully(deployment, order)
-    return carry_out(deployment, principal, order)
+    return next((r for r in known if (r.issuer_id, r.kind, r.subject) == wanted), None)
 
 
 def _crl(

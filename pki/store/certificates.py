@@ -17,6 +17,7 @@ from pki.store.expiry_sql import ENDING, expiring_page
 from pki.store.schema import blocked_keys, certificates, revocations
 from pki.store.session import Parameters, Session, Upsert
 
+_ADD: Final = Upsert.new(certificates)
 _BY_FINGERPRINTS: Final = select(certificates).where(
     certificates.c.fingerprint.in_(bindparam("fingerprints", expanding=True))
 )
@@ -127,19 +128,22 @@ class CertificateRows:
             Conflict: `certificate_exists`: its fingerprint, its issuer and serial, or its intent
                 has a certificate already.
         """
-        self.add_many([record])
+        if not self._session.put(_ADD, _row(record)):
+            raise Conflict(
+                "certificate_exists",
+                f"There is a certificate for serial {record.serial.value} or its intent already.",
+            )
 
     def add_many(self, records: Sequence[CertificateRecord]) -> None:
         """Store certificates, all or none; errors as `add`."""
+        if len(records) == 1:
+            self.add(records[0])
+            return
         try:
             self._session.load(certificates, [_row(record) for record in records])
         except Conflict as error:
-            raise self._session.spoil(
-                Conflict(
-                    "certificate_exists",
-                    "There is a certificate for that serial or its intent already.",
-                )
-            ) from error
+            exists = Conflict("certificate_exists", "One of the certificates was stored already.")
+            raise self._session.spoil(exists) from error
 
     def by_fingerprint(self, fingerprint: Fingerprint) -> CertificateRecord | None:
         """Return the certificate, or None."""

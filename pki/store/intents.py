@@ -13,8 +13,9 @@ from pki.model import Intent, IntentState
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
 from pki.store.schema import UNFINISHED, intents
-from pki.store.session import Parameters, Session
+from pki.store.session import Parameters, Session, Upsert
 
+_ADD: Final = Upsert.new(intents)
 _GET: Final = select(intents).where(intents.c.intent_id == bindparam("intent_id"))
 _MOVE: Final = (
     update(intents)
@@ -52,21 +53,22 @@ class IntentRows:
 
     def add(self, intent: Intent) -> None:
         """Store an open intent. Raises Conflict (`serial_taken`)."""
-        self.add_many([intent])
+        if not self._session.put(_ADD, _row(intent)):
+            raise Conflict(
+                "serial_taken",
+                f"{intent.issuer_id} has used the serial {intent.serial.value} already.",
+            )
 
     def add_many(self, added: Sequence[Intent]) -> None:
         """Store open intents, all or none. Raises Conflict (`serial_taken`)."""
+        if len(added) == 1:
+            self.add(added[0])
+            return
         try:
             self._session.load(intents, [_row(intent) for intent in added])
         except Conflict as error:
-            raise self._session.spoil(
-                Conflict(
-                    "serial_taken",
-                    f"{added[0].issuer_id} has used the serial {added[0].serial.value} already."
-                    if len(added) == 1
-                    else "One of the serials was used already.",
-                )
-            ) from error
+            taken = Conflict("serial_taken", "One of the serials was used already.")
+            raise self._session.spoil(taken) from error
 
     def get(self, intent_id: str) -> Intent | None:
         """Return the intent, or None."""

@@ -45,7 +45,11 @@ def expected_extensions(profile: Profile) -> dict[str, bool]:
     if profile.ocsp_url:
         found["AuthorityInformationAccess"] = False
     if profile.kind is Kind.OCSP:
-        found |= {"ExtendedKeyUsage": False, "OCSPNoCheck": False}
+        found["OCSPNoCheck"] = False
+    if profile.kind in (Kind.OCSP, Kind.STATION, Kind.CSMS):
+        found["ExtendedKeyUsage"] = False
+    if profile.kind is Kind.CSMS:
+        found["SubjectAlternativeName"] = False
     return found
 
 

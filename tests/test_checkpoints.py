@@ -312,6 +312,7 @@ def test_no_file_makes_the_verifier_fail(lines: list[str]) -> None:
 
 def test_export_key_and_verify_from_a_shell(small_home: Path, tmp_path: Path) -> None:
     out, key = tmp_path / "audit.jsonl", tmp_path / "audit.pem"
+    assert refused(small_home, "audit", "key")["code"] == "audit_key_unknown"
     assert ok(small_home, "audit", "export", "--out", str(out))["lines"] > 10
     key.write_text(run(small_home, "audit", "key").stdout)
     nowhere = tmp_path / "nowhere"

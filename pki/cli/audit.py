@@ -24,7 +24,7 @@ from pki.cli.output import (
     yes_option,
 )
 from pki.clock import format_time, parse_time
-from pki.errors import BadInput, Unavailable
+from pki.errors import BadInput, NotFound, Unavailable
 from pki.model import AuditQuery
 from pki.services import Services
 
@@ -223,6 +223,12 @@ def audit_key(home: HomeOption, *, as_json: bool) -> None:
     """Print the public keys of the checkpoints, newest first; keep them apart from the record."""
     with installation(home) as services, services.deployment.store.read() as tx:
         known = checkpoints.public_keys(tx)
+    if not known:
+        raise NotFound(
+            "audit_key_unknown",
+            "No checkpoint was signed yet, so there is no key.",
+            hint="`pnc audit export --out FILE` signs the first; so does the service, in time.",
+        )
     pems = {kid: _pem(spki).decode() for kid, spki in known.items()}
     if as_json:
         emit(pems, as_json=True, table=dict)

@@ -1,8 +1,8 @@
 """
 SignCertificate of OCPP: a station asks for a certificate, which then waits for it.
 
-A request is reserved before anything is issued: sent twice, or by two at once, it issues once, and
-a crash leaves a reservation that a later try replaces.
+A request is reserved before anything is issued: sent twice, or by two at once, it issues once. A
+crash leaves a reservation; a later try hands out what was issued under it, or else replaces it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from typing import Any, Final
 from pki import access
 from pki.enrol import consent, registration
 from pki.errors import BadInput, Conflict, NotFound, PkiError
-from pki.ids import Edition, SeccId, quote
-from pki.issue import Issued, IssueRequest, chain_to_root, issue, judged
+from pki.ids import Edition, Fingerprint, SeccId, quote
+from pki.issue import IssueRequest, chain_of, chain_to_root, issue, judged
 from pki.model import (
+    CertificateRecord,
     HashData,
     IssuerState,
     MessageState,
@@ -31,7 +32,7 @@ from pki.pkix.certificate import load
 from pki.pkix.csr import CertificateRequest
 from pki.pkix.hashes import issuer_hashes
 from pki.pkix.profiles import Kind, find
-from pki.ports import Deployment
+from pki.ports import Deployment, Transaction
 from pki.stations import (
     LIFE,
     SIGNED,
@@ -95,8 +96,11 @@ def certify(
     if not mine:
         return reserved
     try:
-        issued = issue(deployment, principal, order)
-        return _queue(deployment, principal, asked, reserved, issued)
+        chain = _chain_made(deployment, reserved)
+        if chain is None:
+            named = replace(order, intent_id=_intent_of(reserved))
+            chain = issue(deployment, principal, named).chain
+        return _queue(deployment, principal, asked, reserved, chain)
     except PkiError:
         with suppress(PkiError), deployment.store.write() as tx:
             tx.stations.drop(reserved.message_id)
@@ -239,6 +243,8 @@ def _reserve(
             abandoned = waiting.created_at + _ABANDONED <= now
             if waiting.state is MessageState.PENDING or not abandoned:
                 return waiting, False
+            if _made(tx, waiting) is not None:
+                return waiting, True
             tx.stations.drop(waiting.message_id)
         require_room(tx, operator, asked.station_id)
         fresh = StationMessage(
@@ -261,15 +267,34 @@ def _reserve(
     return other or fresh, False
 
 
+def _intent_of(reserved: StationMessage) -> str:
+    """Return the id under which the certificate of a message is found again after a crash."""
+    return f"station-{reserved.message_id}"
+
+
+def _made(tx: Transaction, reserved: StationMessage) -> CertificateRecord | None:
+    """Return what was issued for a message that was never made, unless it was revoked since."""
+    made = next(iter(tx.certificates.by_intents([_intent_of(reserved)])), None)
+    if made is None or tx.certificates.revocation(made.issuer_id, made.serial) is not None:
+        return None
+    return made
+
+
+def _chain_made(deployment: Deployment, reserved: StationMessage) -> tuple[bytes, ...] | None:
+    with deployment.store.read() as tx:
+        record = _made(tx, reserved)
+        return None if record is None else chain_of(tx, record)
+
+
 def _queue(
     deployment: Deployment,
     principal: Principal,
     asked: SignRequest,
     reserved: StationMessage,
-    issued: Issued,
+    chain: tuple[bytes, ...],
 ) -> StationMessage:
     now = deployment.clock.now()
-    payload: dict[str, Any] = {"certificateChain": "".join(map(pem.encode, issued.chain))}
+    payload: dict[str, Any] = {"certificateChain": "".join(map(pem.encode, chain))}
     if asked.use is not None:
         payload["certificateType"] = asked.use
     if asked.request_id is not None:
@@ -278,10 +303,13 @@ def _queue(
         reserved,
         payload=payload_of(asked.version, SIGNED, payload),
         state=MessageState.PENDING,
-        certificate=issued.record.fingerprint.value,
+        certificate=Fingerprint.of(chain[0]).value,
     )
     with deployment.store.write() as tx:
         if not tx.stations.move(message, MessageState.MAKING):
+            other = tx.stations.get(message.message_id)
+            if other is not None and other.certificate == message.certificate:
+                return other  # two found at once what a crash had left
             raise Conflict("overtaken", "Another request of this station overtook this one.")
         tx.stations.supersede(message)
         record(tx, message, principal, now, "station.sign")

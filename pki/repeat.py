@@ -26,7 +26,22 @@ _BATCH: Final = 1000
 ABANDONED: Final = dt.timedelta(minutes=1)
 """After that a key that was taken belongs to nobody who still works."""
 
-Plain = Callable[[], tuple[int, str]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """
+    One try at work that commits by itself.
+
+    Attributes:
+        mark: belongs to this try alone: what is made under it is found again by it.
+        earlier: the mark of a try that was cut short, whose work may have been done; or None.
+    """
+
+    mark: str
+    earlier: str | None
+
+
+Plain = Callable[[Turn], tuple[int, str]]
 """What is done once and commits by itself; returns status and JSON."""
 
 Work = Callable[[Deployment], tuple[int, str]]
@@ -122,7 +137,7 @@ def once_apart(
     Do the work of a request that commits by itself, as issuing does, and keep its answer.
 
     The key is taken first; whoever comes meanwhile is told so. A key whose work was cut short is
-    free again after a minute, and the work may then be done a second time.
+    free again after a minute, and the next try learns under which mark that work was done.
 
     Raises:
         BadInput, PolicyViolation: as `once`.
@@ -135,8 +150,9 @@ def once_apart(
             return _again(before, request)
         if before is not None:
             _take_over(tx, before, claim)
+    turn = Turn(mark=_mark(claim), earlier=None if before is None else _mark(before))
     try:
-        status, answer = work()
+        status, answer = work(turn)
     except BaseException:
         with suppress(PkiError), deployment.store.write() as tx:
             tx.roaming.forget_key(claim.client, claim.key)
@@ -144,6 +160,11 @@ def once_apart(
     with deployment.store.write() as tx:
         tx.roaming.answer(replace(claim, status=status, answer=answer))
     return Told(status=status, answer=answer, again=False)
+
+
+def _mark(claim: Remembered) -> str:
+    told = f"{claim.client}\0{claim.key}\0{claim.created_at.isoformat()}"
+    return f"request-{hashlib.sha256(told.encode()).hexdigest()}"
 
 
 def _take_over(tx: Transaction, before: Remembered, claim: Remembered) -> None:

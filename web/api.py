@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -14,8 +14,11 @@ from pki import expiry, lookup, render, repeat
 from pki.enrol import admit
 from pki.errors import PkiError, PolicyViolation
 from pki.ids import Fingerprint
+from pki.issue import Issued, IssueRequest, made_before
+from pki.model import Principal
 from pki.pkix.profiles import Kind
 from pki.ports import Deployment
+from pki.repeat import Turn
 from pki.revoke import parse_reason, release, revoke
 from web import auth
 from web.answers import json_answer
@@ -47,23 +50,30 @@ class Api:
         body = json_object(request)
         order = issue_request(body, demo=self.deployment.demo)
 
-        def work() -> tuple[int, str]:
-            issued = admit(self.deployment, principal, order)
-            self.metrics.issued(issued.record.kind.value)
-            made = render.issued_json(issued, with_key=self.deployment.demo)
-            return 201, orjson.dumps(made).decode()
-
         key = request.headers.get(IDEMPOTENCY)
         if key is None:
-            return _made(*work())
+            return _made(*self._issued(principal, order))
         if order.request is None:  # its answer holds a private key, which is never kept
             raise PolicyViolation("csr_missing", "A request with an Idempotency-Key needs a CSR.")
         text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
         digest = repeat.digest("POST", PATH, text)
+
+        def work(turn: Turn) -> tuple[int, str]:
+            if turn.earlier is not None:
+                made = made_before(self.deployment, principal, order, turn.earlier)
+                if made is not None:
+                    return _told(made, demo=False)
+            return self._issued(principal, replace(order, intent_id=turn.mark))
+
         again = repeat.once_apart(self.deployment, principal, key, digest, work)
         return _made(
             again.status, again.answer, {"Idempotency-Replayed": "true"} if again.again else {}
         )
+
+    def _issued(self, principal: Principal, order: IssueRequest) -> tuple[int, str]:
+        issued = admit(self.deployment, principal, order)
+        self.metrics.issued(issued.record.kind.value)
+        return _told(issued, demo=self.deployment.demo)
 
     def find_certificate(self, reference: str) -> Response:
         """Return one certificate with its status, by serial or fingerprint."""
@@ -130,6 +140,10 @@ class Api:
         """Return every CA that has a certificate; they are public."""
         found = [issuer for issuer in lookup.issuers(self.deployment) if issuer.certificate]
         return json_answer({"issuers": [render.issuer_json(issuer) for issuer in found]})
+
+
+def _told(issued: Issued, *, demo: bool) -> tuple[int, str]:
+    return 201, orjson.dumps(render.issued_json(issued, with_key=demo)).decode()
 
 
 def _made(status: int, text: str, headers: Mapping[str, str] = MappingProxyType({})) -> Response:

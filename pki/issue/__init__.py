@@ -22,7 +22,15 @@ from cryptography.hazmat.primitives.serialization import (
 
 from pki.errors import PkiError
 from pki.issue.chains import chain_of, chain_to_root, crl_address, issuer_chain
-from pki.issue.order import IssueRequest, Placed, Wanted, newest_issuer, place, place_many
+from pki.issue.order import (
+    IssueRequest,
+    Placed,
+    Wanted,
+    ignored_by,
+    newest_issuer,
+    place,
+    place_many,
+)
 from pki.issue.own import attribute, own_leaf
 from pki.issue.phases import carry_out, carry_out_many
 from pki.issue.telling import tell
@@ -30,7 +38,7 @@ from pki.issue.twins import lint_fully, linted_twin, longest, twin_of
 from pki.issue.values import Order, spki_hash, validity_end
 from pki.model import CertificateRecord, Principal
 from pki.pkix.suites import PrivateKey
-from pki.ports import Deployment
+from pki.ports import Deployment, Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +119,30 @@ def _issued(placed: Placed, record: CertificateRecord | PkiError) -> Issued | Pk
     )
 
 
+def made_under(tx: Transaction, intent_id: str) -> CertificateRecord | None:
+    """Return what was issued under a name for an intent, unless it was revoked since."""
+    made = next(iter(tx.certificates.by_intents([intent_id])), None)
+    if made is None or tx.certificates.revocation(made.issuer_id, made.serial) is not None:
+        return None
+    return made
+
+
+def made_before(
+    deployment: Deployment, principal: Principal, request: IssueRequest, intent_id: str
+) -> Issued | None:
+    """
+    Return what a try that was cut short issued for the same CSR under `intent_id`, or None.
+
+    Raises: as `issue`, of what the request says by itself.
+    """
+    ignored = ignored_by(principal, request)
+    with deployment.store.read() as tx:
+        made = made_under(tx, intent_id)
+        if made is None:
+            return None
+        return Issued(record=made, chain=chain_of(tx, made), ignored=ignored)
+
+
 def judged(deployment: Deployment, principal: Principal, request: IssueRequest) -> Order:
     """Return what a request would become; nothing is reserved or signed. Raises as `issue`."""
     return place(deployment, principal, request).order
@@ -145,6 +177,8 @@ __all__ = [
     "judged",
     "lint_fully",
     "linted_twin",
+    "made_before",
+    "made_under",
     "newest_issuer",
     "own_leaf",
     "place_many",

@@ -141,15 +141,24 @@ def _asked(principal: Principal, request: IssueRequest) -> _Asked:
 def _placed(
     deployment: Deployment, book: Book, principal: Principal, request: IssueRequest, asked: _Asked
 ) -> Placed:
-    taken = f"extension {alternate.OID}" if asked.alternate_key else ""
     order = _order(deployment, book, principal, request, asked)
     return Placed(
         order=order,
         above=book.chain(order.issuer),
-        ignored=tuple(name for name in asked.ignored if name != taken),
+        ignored=_not_taken(asked),
         private_key=asked.private_key,
         alternate_key=asked.alternate_private,
     )
+
+
+def _not_taken(asked: _Asked) -> tuple[str, ...]:
+    taken = f"extension {alternate.OID}" if asked.alternate_key else ""
+    return tuple(name for name in asked.ignored if name != taken)
+
+
+def ignored_by(principal: Principal, request: IssueRequest) -> tuple[str, ...]:
+    """Return what the CSR of a request asks for and does not get. Raises as `pki.issue.issue`."""
+    return _not_taken(_asked(principal, request))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

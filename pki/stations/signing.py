@@ -17,9 +17,8 @@ from pki import access
 from pki.enrol import consent, registration
 from pki.errors import BadInput, Conflict, NotFound, PkiError
 from pki.ids import Edition, Fingerprint, SeccId, quote
-from pki.issue import IssueRequest, chain_of, chain_to_root, issue, judged
+from pki.issue import IssueRequest, chain_of, chain_to_root, issue, judged, made_under
 from pki.model import (
-    CertificateRecord,
     HashData,
     IssuerState,
     MessageState,
@@ -32,7 +31,7 @@ from pki.pkix.certificate import load
 from pki.pkix.csr import CertificateRequest
 from pki.pkix.hashes import issuer_hashes
 from pki.pkix.profiles import Kind, find
-from pki.ports import Deployment, Transaction
+from pki.ports import Deployment
 from pki.stations import (
     LIFE,
     SIGNED,
@@ -243,7 +242,7 @@ def _reserve(
             abandoned = waiting.created_at + _ABANDONED <= now
             if waiting.state is MessageState.PENDING or not abandoned:
                 return waiting, False
-            if _made(tx, waiting) is not None:
+            if made_under(tx, _intent_of(waiting)) is not None:
                 return waiting, True
             tx.stations.drop(waiting.message_id)
         require_room(tx, operator, asked.station_id)
@@ -268,22 +267,14 @@ def _reserve(
 
 
 def _intent_of(reserved: StationMessage) -> str:
-    """Return the id under which the certificate of a message is found again after a crash."""
+    """Return the name of the intent, by which its certificate is found again after a crash."""
     return f"station-{reserved.message_id}"
-
-
-def _made(tx: Transaction, reserved: StationMessage) -> CertificateRecord | None:
-    """Return what was issued for a message that was never made, unless it was revoked since."""
-    made = next(iter(tx.certificates.by_intents([_intent_of(reserved)])), None)
-    if made is None or tx.certificates.revocation(made.issuer_id, made.serial) is not None:
-        return None
-    return made
 
 
 def _chain_made(deployment: Deployment, reserved: StationMessage) -> tuple[bytes, ...] | None:
     with deployment.store.read() as tx:
-        record = _made(tx, reserved)
-        return None if record is None else chain_of(tx, record)
+        made = made_under(tx, _intent_of(reserved))
+        return None if made is None else chain_of(tx, made)
 
 
 def _queue(

@@ -30,7 +30,7 @@ _COUNTRY: Final = re.compile("[A-Z]{2}")
 _MAX_SERIAL_BITS: Final = 159
 _BIT_STRING: Final = 0x03
 _SHORT_KEY_ID_OCTETS: Final = 8
-_ALGORITHM: Final = {
+ALGORITHMS: Final = {
     Suite.P256: bytes.fromhex("300a06082a8648ce3d040302"),
     Suite.P521: bytes.fromhex("300a06082a8648ce3d040304"),
     Suite.ED448: bytes.fromhex("300506032b6571"),
@@ -141,7 +141,7 @@ def encoded(certificate: x509.Certificate) -> bytes:
 
 def assemble(tbs: bytes, suite: Suite, signature: bytes) -> bytes:
     """Return the DER Certificate of RFC 5280 4.1 around signed bytes; nothing is verified."""
-    return encode(SEQUENCE, tbs + _ALGORITHM[suite] + encode(_BIT_STRING, b"\0" + signature))
+    return encode(SEQUENCE, tbs + ALGORITHMS[suite] + encode(_BIT_STRING, b"\0" + signature))
 
 
 def _attribute(what: str, value: str) -> str:

@@ -20,9 +20,10 @@ from cryptography.x509.oid import NameOID
 from pki.errors import BadInput, PkiError, PolicyViolation
 from pki.ids import CpsName, Emaid, EvccId, HostName, Pcid, SeccId, StationSerial
 from pki.pkix import alternate, build, pem
+from pki.pkix.csr_cut import cut
 from pki.pkix.der import SEQUENCE, DerError, Element, children, element_at, encode
 from pki.pkix.profiles import Profile
-from pki.pkix.suites import PublicKey, Suite, suite_of
+from pki.pkix.suites import PublicKey, Suite, key_of, suite_of, verifies
 
 MAX_SIZE: Final = 16 * 1024
 """Octets, armour included; real requests have some 300."""
@@ -87,10 +88,11 @@ def parse(data: bytes) -> CertificateRequest:
             "csr_too_large", f"The request has {len(data)} octets, more than {MAX_SIZE}."
         )
     try:
-        with warnings.catch_warnings():
-            # what cryptography merely warns of is judged here
-            warnings.simplefilter("ignore")
-            return _parse(_der(data))
+        der = _der(data)
+        usual = _usual(der)
+        if usual is not None:
+            return usual
+        return read_strictly(der)
     except PkiError:
         raise
     except Exception as error:  # the parsers raise at least six unrelated types on hostile input
@@ -144,7 +146,40 @@ def _der(data: bytes) -> bytes:
         raise _unreadable("its PEM armour is broken") from error
 
 
-def _parse(der: bytes) -> CertificateRequest:
+def _usual(der: bytes) -> CertificateRequest | None:
+    """Return what `read_strictly` would of a request of the usual form, for less, or None."""
+    found = cut(der)
+    public_key = key_of(found.suite, found.point) if found is not None else None
+    if found is None or public_key is None:
+        return None
+    if not verifies(public_key, found.signature, found.signed):
+        raise _not_signed()
+    return CertificateRequest(
+        public_key=public_key,
+        suite=found.suite,
+        spki=found.spki,
+        common_name=found.common_name,
+        ignored=(),
+    )
+
+
+def _not_signed() -> BadInput:
+    return BadInput(
+        "csr_signature_invalid",
+        "The signature of the request does not verify under its own key.",
+        hint="Make the request anew with the key that the certificate is for.",
+    )
+
+
+def read_strictly(der: bytes) -> CertificateRequest:
+    """Read any DER request as `parse` does; other exceptions than PkiError: it is broken."""
+    with warnings.catch_warnings():
+        # what cryptography merely warns of is judged here
+        warnings.simplefilter("ignore")
+        return _read(der)
+
+
+def _read(der: bytes) -> CertificateRequest:
     subject, key = _slice(der)
     request = x509.load_der_x509_csr(der)
     suite, public_key, spki = _key(request, key)
@@ -155,11 +190,7 @@ def _parse(der: bytes) -> CertificateRequest:
             hint="Sign with ECDSA and SHA-256, SHA-384 or SHA-512, or with Ed448.",
         )
     if not _is_signed(request, public_key):
-        raise BadInput(
-            "csr_signature_invalid",
-            "The signature of the request does not verify under its own key.",
-            hint="Make the request anew with the key that the certificate is for.",
-        )
+        raise _not_signed()
     attributes = list(request.subject)
     extensions = request.extensions
     return CertificateRequest(

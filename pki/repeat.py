@@ -15,13 +15,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
+from pki import batches
 from pki.errors import BadInput, Conflict, PkiError, PolicyViolation
 from pki.model import Principal, Remembered
 from pki.ports import Deployment, Store, Transaction
 
 KEPT: Final = dt.timedelta(days=1)
 _KEY: Final = re.compile(r"[!-~]{1,64}")
-_BATCH: Final = 1000
 
 ABANDONED: Final = dt.timedelta(minutes=1)
 """After that a key that was taken belongs to nobody who still works."""
@@ -202,10 +202,4 @@ def _again(before: Remembered, request: bytes) -> Told:
 def prune(deployment: Deployment) -> int:
     """Forget answers that are older than a day; return how many."""
     before = deployment.clock.now() - KEPT
-    gone = 0
-    while True:
-        with deployment.store.write() as tx:
-            batch = tx.roaming.forget(before, _BATCH)
-        gone += batch
-        if batch < _BATCH:
-            return gone
+    return batches.each_apart(deployment, lambda tx, most: tx.roaming.forget(before, most))

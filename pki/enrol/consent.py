@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final
 
-from pki import access, audit
+from pki import access, audit, batches
 from pki.errors import ConsentNeeded, NotAllowed, PolicyViolation
 from pki.model import Enrolment, EnrolmentState, Principal, Role
 from pki.pkix.profiles import Kind
@@ -25,7 +25,6 @@ MOST_WAITING: Final = 1000
 """Requests of one owner that may wait."""
 
 RETRY_SECONDS: Final = 60
-_BATCH: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,10 +172,8 @@ def prune(deployment: Deployment) -> int:
     """Close requests whose time is over and forget closed ones of long ago; return how many."""
     now = deployment.clock.now()
     with deployment.store.write() as tx:
-        done = tx.entities.expire_enrolments(now)
-    while True:
-        with deployment.store.write() as tx:
-            batch = tx.entities.prune_enrolments(_prefix(now - RETENTION), _BATCH)
-        done += batch
-        if batch < _BATCH:
-            return done
+        closed = tx.entities.expire_enrolments(now)
+    oldest = _prefix(now - RETENTION)
+    return closed + batches.each_apart(
+        deployment, lambda tx, most: tx.entities.prune_enrolments(oldest, most)
+    )

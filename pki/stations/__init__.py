@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final
 
-from pki import access, audit
+from pki import access, audit, batches
 from pki.errors import BadInput, Conflict, NotFound, PolicyViolation
 from pki.ids import quote
 from pki.model import MessageState, Principal, Role, StationMessage
@@ -49,7 +49,6 @@ MOST_OPEN: Final = 50
 LIFE: Final = dt.timedelta(days=7)
 LONGEST_LIFE: Final = dt.timedelta(days=30)
 RETENTION: Final = dt.timedelta(days=90)
-_BATCH: Final = 1000
 _ANSWERABLE: Final = (MessageState.PENDING, MessageState.EXPIRED, MessageState.SUPERSEDED)
 _OUTCOMES: Final = {
     "Accepted": MessageState.ACCEPTED,
@@ -291,13 +290,9 @@ def prune(deployment: Deployment) -> int:
     """Close messages whose time is over and forget what was closed long ago; return how many."""
     now = deployment.clock.now()
     with deployment.store.write() as tx:
-        done = tx.stations.expire(now)
-    while True:
-        with deployment.store.write() as tx:
-            batch = tx.stations.prune(_prefix(now - RETENTION), _BATCH)
-        done += batch
-        if batch < _BATCH:
-            return done
+        closed = tx.stations.expire(now)
+    oldest = _prefix(now - RETENTION)
+    return closed + batches.each_apart(deployment, lambda tx, most: tx.stations.prune(oldest, most))
 
 
 __all__ = [

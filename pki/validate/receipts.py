@@ -13,7 +13,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pki import access
+from pki import access, batches
 from pki.clock import format_time, parse_time
 from pki.errors import NotFound, PolicyViolation
 from pki.ids import Edition, Emaid, Fingerprint, ProviderId, SerialNumber, quote
@@ -51,7 +51,6 @@ from pki.validate.render import to_json
 
 Json = dict[str, Any]
 _FORMAT: Final = 1
-_BATCH: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,13 +174,10 @@ def prune(deployment: Deployment, keep: dt.timedelta) -> int:
     One that may have been repeated stays as long as the last repetition may.
     """
     before = deployment.clock.now() - keep
-    gone = 0
-    while True:
-        with deployment.store.write() as tx:
-            batch = tx.decisions.prune(before, before - repeats.LONGEST, _BATCH)
-        gone += batch
-        if batch < _BATCH:
-            return gone
+    originals = before - repeats.LONGEST
+    return batches.each_apart(
+        deployment, lambda tx, most: tx.decisions.prune(before, originals, most)
+    )
 
 
 # --- values to JSON ------------------------------------------------------------------------------

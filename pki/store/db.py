@@ -67,6 +67,7 @@ class Database:
         connection = self._begin(self._backend.begin_read)
         try:
             yield Unit(Session(connection, writable=False))
+            _commit(connection)  # at a ROLLBACK psycopg forgets every prepared statement
         finally:
             _roll_back(connection)
 

@@ -6,13 +6,14 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, bindparam, delete, func, select
+from sqlalchemy import Row, bindparam, delete, func, select
 
 from pki.errors import Conflict
 from pki.ids import Edition, Fingerprint, SerialNumber
 from pki.model import CertificateRecord, ChangeKind, Expiring, Living, Reason, Revocation, Standing
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
+from pki.store import lookups
 from pki.store.expiry_sql import ENDING, expiring_page
 from pki.store.schema import blocked_keys, certificates, revocations
 from pki.store.session import Parameters, Session, Upsert
@@ -23,26 +24,6 @@ _BY_FINGERPRINTS: Final = select(certificates).where(
 )
 _BY_FINGERPRINT: Final = select(certificates).where(
     certificates.c.fingerprint == bindparam("fingerprint")
-)
-_STANDINGS: Final = (
-    select(
-        certificates.c.fingerprint,
-        certificates.c.issuer_id,
-        certificates.c.serial,
-        revocations.c.reason,
-        revocations.c.revoked_at,
-        revocations.c.revoked_by,
-        revocations.c.not_after,
-        revocations.c.shard,
-    )
-    .outerjoin(
-        revocations,
-        and_(
-            revocations.c.issuer_id == certificates.c.issuer_id,
-            revocations.c.serial == certificates.c.serial,
-        ),
-    )
-    .where(certificates.c.fingerprint.in_(bindparam("fingerprints", expanding=True)))
 )
 _BY_SERIAL: Final = (
     select(certificates)
@@ -162,10 +143,7 @@ class CertificateRows:
 
     def standings(self, fingerprints: list[Fingerprint]) -> dict[Fingerprint, Standing]:
         """Return how those of the certificates stand that are ours, with one query."""
-        if not fingerprints:
-            return {}
-        rows = self._session.rows(_STANDINGS, {"fingerprints": [f.value for f in fingerprints]})
-        return {Fingerprint(value=row.fingerprint): _standing(row) for row in rows}
+        return lookups.standings(self._session, fingerprints)
 
     def by_serial(self, serial: SerialNumber) -> list[CertificateRecord]:
         """Return the certificates of every issuer that carry this serial."""
@@ -373,14 +351,6 @@ def _record(row: Row[Any]) -> CertificateRecord:
         intent_id=row.intent_id,
         issued_at=row.issued_at,
         contract_id=row.contract_id,
-    )
-
-
-def _standing(row: Row[Any]) -> Standing:
-    return Standing(
-        issuer_id=row.issuer_id,
-        serial=SerialNumber(value=row.serial),
-        revocation=_revocation(row) if row.reason is not None else None,
     )
 
 

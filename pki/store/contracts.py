@@ -30,8 +30,9 @@ from pki.model import (
     ContractState,
     Whitelist,
 )
-from pki.store.parties import PartyRows, to_account
-from pki.store.schema import accounts, contract_identifiers, contracts
+from pki.store import lookups
+from pki.store.parties import PartyRows
+from pki.store.schema import contract_identifiers, contracts
 from pki.store.schema_roaming import credentials
 from pki.store.session import Upsert
 
@@ -105,15 +106,6 @@ _FIND: Final = _with_identifiers(
         _NAMED.c.edition == bindparam("edition"), _NAMED.c.key == bindparam("key")
     )
 )
-_ALL_NAMED: Final = _with_identifiers(
-    select(_NAMED.c.contract_id).where(
-        _NAMED.c.edition.in_(bindparam("editions", expanding=True)),
-        _NAMED.c.key.in_(bindparam("keys", expanding=True)),
-    )
-)
-_SOME_ACCOUNTS: Final = select(accounts).where(
-    accounts.c.provider_id.in_(bindparam("providers", expanding=True))
-)
 _LIKE: Final = _with_identifiers(
     select(_NAMED.c.contract_id).where(
         _NAMED.c.edition == Edition.ISO20,
@@ -185,24 +177,8 @@ class ContractRows(PartyRows):
         return _only(self._session.rows(_FIND, {"edition": edition, "key": key}))
 
     def named(self, emaids: list[Emaid]) -> dict[tuple[Edition, str], ContractEvidence]:
-        """Return the contracts that have these identifiers, with their accounts, by two queries."""
-        if not emaids:
-            return {}
-        wanted = {
-            "editions": list({emaid.edition for emaid in emaids}),
-            "keys": list({emaid.key for emaid in emaids}),
-        }
-        found = _contracts(self._session.rows(_ALL_NAMED, wanted))
-        providers = {"providers": list({contract.account.value for contract in found})}
-        rows = self._session.rows(_SOME_ACCOUNTS, providers) if found else ()
-        held = {row.provider_id: to_account(row) for row in rows}
-        return {
-            (emaid.edition, emaid.key): ContractEvidence(
-                contract=contract, account=held.get(contract.account.value)
-            )
-            for contract in found
-            for emaid in contract.identifiers
-        }
+        """Return the contracts that have these identifiers, with their accounts, by one query."""
+        return lookups.named(self._session, emaids)
 
     def find_iso20_like(self, key14: str) -> list[Contract]:
         """Return contracts with a -20 identifier that is `key14`, or one character more."""

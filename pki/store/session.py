@@ -111,6 +111,18 @@ class Session:
         except SQLAlchemyError as error:
             raise self.spoil(translate(error)) from error
 
+    def driver_rows(self, text: str, values: Sequence[object]) -> Sequence[Any]:
+        """Return every row of a query in the driver's own words, values as it takes them."""
+        try:
+            cursor = self._connection.connection.cursor()
+            try:
+                cursor.execute(text, values)
+                return cursor.fetchall()
+            finally:
+                cursor.close()
+        except (sqlite3.Error, psycopg.Error) as error:
+            raise self.spoil(of_driver(error)) from error
+
     def change(self, statement: Executable, parameters: Parameters = _NONE) -> int:
         """Run an INSERT, UPDATE or DELETE; return how many rows it changed."""
         if not self.writable:

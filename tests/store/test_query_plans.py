@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import event
 
-from pki.ids import Edition, Fingerprint, Pcid, SerialNumber
+from pki.ids import Edition, Emaid, Fingerprint, Pcid, SerialNumber
 from pki.model import AuditQuery, CredentialKind, SessionProtocol
 from pki.pkix.suites import Suite
 from pki.store.db import Database
@@ -57,6 +57,25 @@ def _look_up_the_record(tx: Unit) -> None:
     tx.proposals.page(before="p")
     tx.proposals.waiting(9)
     tx.proposals.approvals("p")
+
+
+def test_what_goes_to_the_driver_itself_scans_no_table_either(tmp_path: Path) -> None:
+    store = Database(sqlite_url(tmp_path))
+    store.migrate()
+    with store.read() as tx:
+        driver = tx.certificates._session._connection.connection.driver_connection
+        assert driver is not None
+        seen: list[str] = []
+        driver.set_trace_callback(seen.append)
+        tx.certificates.standings([Fingerprint.of(b"1"), Fingerprint.of(b"2")])
+        tx.contracts.named([Emaid.parse(f"DE8AACA2B3C4D{n}", Edition.ISO2) for n in range(3)])
+        driver.set_trace_callback(None)
+        plans = [driver.execute(f"EXPLAIN QUERY PLAN {text}").fetchall() for text in seen]
+    store.close()
+    assert len(plans) == 2
+    steps = [str(step[-1]) for plan in plans for step in plan]
+    assert steps
+    assert [step for step in steps if not step.startswith("SEARCH")] == []
 
 
 def _look_everything_up(store: Database) -> None:  # noqa: PLR0915 - one line per look-up

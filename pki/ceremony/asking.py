@@ -134,7 +134,7 @@ def key_of(spki: bytes, suite: object) -> PublicKey:
 
 def _wanted(order: Order) -> str:
     until = f"{order.not_after:%Y-%m-%d}"
-    return f"would sign {order.subject.rfc4514_string()} ({order.profile.profile_id}) until {until}"
+    return f"would sign {order.subject.text} ({order.profile.profile_id}) until {until}"
 
 
 def _signed(deployment: Deployment, principal: Principal, order: Order) -> CertificateRecord:
@@ -148,7 +148,7 @@ def _signed(deployment: Deployment, principal: Principal, order: Order) -> Certi
 def _signed_before(deployment: Deployment, order: Order) -> CertificateRecord | None:
     with deployment.store.read() as tx:
         known = tx.certificates.by_key(spki_hash(order.public_key))
-    wanted = (order.issuer.issuer_id, order.profile.kind, order.subject.rfc4514_string())
+    wanted = (order.issuer.issuer_id, order.profile.kind, order.subject.text)
     return next((r for r in known if (r.issuer_id, r.kind, r.subject) == wanted), None)
 
 

@@ -355,7 +355,7 @@ def _record(deployment: Deployment, one: _Proven) -> CertificateRecord:
         kind=order.profile.kind,
         edition=order.profile.edition,
         suite=order.suite,
-        subject=order.subject.rfc4514_string(),
+        subject=order.subject.text,
         common_name=order.common_name,
         not_before=order.not_before,
         not_after=order.not_after,

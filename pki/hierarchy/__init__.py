@@ -204,7 +204,7 @@ def order_for(
         issuer_certificate=certificate,
         public_key=public_key,
         suite=plan.suite,
-        subject=build.subject_name(
+        subject=build.subject(
             profile,
             common_name=plan.common_name,
             organization=plan.organization,

@@ -250,7 +250,7 @@ def _order(
     again = book.named_before(request.kind, common_name, owner)
     rules.check_window(book.tx, limits, request.kind, common_name, owner, now, again=again)
     history = book.history(asked.spki_sha256)
-    rules.check_key(history, limits, profile, asked.public_key, common_name, owner)
+    rules.check_key(history, limits, profile, asked.suite, asked.spki, common_name, owner)
     holder = rules.Holder(
         kind=profile.kind, edition=profile.edition, common_name=common_name, owner=owner
     )
@@ -265,7 +265,7 @@ def _order(
         issuer_certificate=certificate,
         public_key=asked.public_key,
         suite=asked.suite,
-        subject=build.subject_name(
+        subject=build.subject(
             profile,
             common_name=common_name,
             organization=organization,

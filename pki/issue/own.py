@@ -32,7 +32,7 @@ def own_leaf(
         issuer_certificate=certificate,
         public_key=public_key,
         suite=issuer.suite,
-        subject=build.subject_name(
+        subject=build.subject(
             profile,
             common_name=common_name,
             organization=attribute(certificate, NameOID.ORGANIZATION_NAME) or issuer.name,

@@ -15,8 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
-from cryptography import x509
-
 from pki import audit, contracts, sign
 from pki.errors import Conflict, PkiError, Unavailable
 from pki.ids import Emaid, Fingerprint, SerialNumber
@@ -188,16 +186,14 @@ def _sign(deployment: Deployment, batch: Sequence[_Work]) -> None:
 
 
 def _prove(order: Order, intent: Intent, signature: bytes) -> bytes:
-    """Assemble and prove: the twin's bytes, good under the issuer's key."""
-    der = build.assemble(intent.tbs, order.issuer.suite, signature)
-    certificate = x509.load_der_x509_certificate(der)
+    """Prove the signature, over the twin's bytes and under the issuer's key, and put it to them."""
     key = order.issuer_certificate.public_key if order.issuer_certificate else order.public_key
-    if certificate.tbs_certificate_bytes != intent.tbs or not verifies(key, signature, intent.tbs):
+    if not verifies(key, signature, intent.tbs):
         raise Unavailable(
             "signature_not_proven",
             f"The signature of {order.issuer.issuer_id} does not verify; nothing was issued.",
         )
-    return der
+    return build.assemble(intent.tbs, order.issuer.suite, signature)
 
 
 # --- the certificate -----------------------------------------------------------------------------
@@ -234,7 +230,7 @@ def _new_record(work: _Work, now: dt.datetime) -> CertificateRecord:
         kind=intent.kind,
         edition=intent.edition,
         suite=intent.suite,
-        subject=order.subject.rfc4514_string(),
+        subject=order.subject.text,
         common_name=order.common_name,
         not_before=order.not_before,
         not_after=order.not_after,

@@ -13,7 +13,7 @@ from pki.ids import Edition, HostName
 from pki.model import EnrolmentRules, Principal, Role
 from pki.pkix import weak
 from pki.pkix.profiles import Kind, Profile, find
-from pki.pkix.suites import PublicKey
+from pki.pkix.suites import Suite
 from pki.ports import Transaction
 
 _NAMED_FREELY: Final = frozenset((Kind.STATION, Kind.CSMS))
@@ -44,7 +44,8 @@ def check_key(  # noqa: PLR0913 - key, and what it is for
     history: History,
     rules: EnrolmentRules,
     profile: Profile,
-    public_key: PublicKey,
+    suite: Suite,
+    spki: bytes,
     common_name: str,
     owner: str,
 ) -> None:
@@ -54,7 +55,7 @@ def check_key(  # noqa: PLR0913 - key, and what it is for
     Raises:
         PolicyViolation: `key_weak`, `key_blocked`, `key_reused`.
     """
-    if weak.is_weak(public_key):
+    if weak.is_weak(suite, spki):
         raise PolicyViolation(
             "key_weak",
             "Everybody knows the private key of this key, or needs none.",

@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import Final
 
 from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from pki.errors import PolicyViolation
 from pki.ids import SerialNumber
@@ -47,7 +46,7 @@ def linted_tbs(deployment: Deployment, order: Order, serial: SerialNumber) -> by
         return linted_twin(deployment, order, serial)
     tbs = template.fill(_filling(order, serial))
     der = build.assemble(tbs, order.issuer.suite, _zeros(order.issuer.suite))
-    view = template.view(tbs, der, order.public_key)
+    view = template.view(tbs, der, order.public_key, order.key_octets())
     if view is None:
         raise PolicyViolation("lint_failed", "The certificate differs from its linted template.")
     _refuse(lint.lint_varying(view))
@@ -74,8 +73,8 @@ def twin_of(deployment: Deployment, order: Order, serial: SerialNumber) -> bytes
     parent = order.issuer_certificate
     facts = build.Facts(
         serial=serial.as_int,
-        subject=order.subject,
-        issuer=parent.x509.subject if parent else order.subject,
+        subject=order.subject.name,
+        issuer=parent.x509.subject if parent else order.subject.name,
         public_key=order.public_key,
         issuer_key_id=parent.key_id if parent else None,
         not_before=order.not_before,
@@ -145,7 +144,7 @@ class _Shape:
     suite: Suite
     name: int
     times: int
-    others: tuple[tuple[str, str], ...]
+    others: str
     ocsp_url: str | None
     crl_url: str | None
     second_key: bool
@@ -163,11 +162,7 @@ class _Shape:
             suite=order.suite,
             name=len(order.common_name.encode()),
             times=len(encoded_time(order.not_before) + encoded_time(order.not_after)),
-            others=tuple(
-                (a.oid.dotted_string, str(a.value))
-                for a in order.subject
-                if a.oid != NameOID.COMMON_NAME
-            ),
+            others=order.subject.others,
             ocsp_url=_ocsp_url(deployment, order.profile),
             crl_url=_crl_url(deployment, order, serial),
             second_key=order.alternate_key is not None,
@@ -203,7 +198,7 @@ def _filling(order: Order, serial: SerialNumber) -> Filling:
         times=encoded_time(order.not_before) + encoded_time(order.not_after),
         name=order.common_name.encode(),
         spki=order.key_octets(),
-        key_id=build.key_id(order.public_key, short=order.profile.short_key_id),
+        key_id=build.key_id_of(order.key_octets(), short=order.profile.short_key_id),
     )
 
 

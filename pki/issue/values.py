@@ -6,7 +6,6 @@ import datetime as dt
 import hashlib
 from dataclasses import dataclass
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import x448
 
 from pki.errors import BadInput, PolicyViolation
@@ -14,6 +13,7 @@ from pki.model import Issuer
 from pki.pkix import build
 from pki.pkix.certificate import Certificate
 from pki.pkix.profiles import Profile
+from pki.pkix.subject import GivenSubject, Subject
 from pki.pkix.suites import PublicKey, Suite
 
 
@@ -36,7 +36,7 @@ class Order:
     issuer_certificate: Certificate | None
     public_key: PublicKey
     suite: Suite
-    subject: x509.Name
+    subject: Subject | GivenSubject
     common_name: str
     owner: str
     not_before: dt.datetime

@@ -7,6 +7,7 @@ Everything here is pure; who may sign what is asked elsewhere.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,7 +22,8 @@ from pki.errors import PolicyViolation
 from pki.pkix import alternate
 from pki.pkix.der import SEQUENCE, encode
 from pki.pkix.profiles import KEY_USAGES, Profile
-from pki.pkix.suites import PublicKey, Suite, suite_of
+from pki.pkix.subject import Shared, Subject, shared
+from pki.pkix.suites import KEY_BITS, PublicKey, Suite, suite_of
 
 MAX_ATTRIBUTE: Final = 64
 """Characters; ub-common-name and ub-organization-name of RFC 5280 appendix A."""
@@ -71,6 +73,15 @@ def needs_alternate_key(profile: Profile, suite: Suite | None) -> bool:
 def subject_name(
     profile: Profile, *, common_name: str, organization: str, country: str | None
 ) -> x509.Name:
+    """Return the name of `subject`, and raise as it does."""
+    return subject(
+        profile, common_name=common_name, organization=organization, country=country
+    ).name
+
+
+def subject(
+    profile: Profile, *, common_name: str, organization: str, country: str | None
+) -> Subject:
     """
     Return the subject: CN, O and, where the profile has them, C and DC, each an RDN of its own.
 
@@ -80,22 +91,20 @@ def subject_name(
         PolicyViolation: `subject_invalid`, for an empty, overlong or unprintable value, or a
             missing country.
     """
-    named = x509.NameAttribute(NameOID.COMMON_NAME, _attribute("common name", common_name))
     country = _country(country) if profile.country else None
-    return x509.Name((named, *_others(organization, country, profile.domain_component)))
+    others = _others(organization, country, profile.domain_component)
+    return Subject(_attribute("common name", common_name), others)
 
 
 @lru_cache(maxsize=1024)
-def _others(
-    organization: str, country: str | None, domain_component: str | None
-) -> tuple[x509.NameAttribute[str], ...]:
+def _others(organization: str, country: str | None, domain_component: str | None) -> Shared:
     """Return what stands behind the CN, which many leaves share."""
     values = [
         (NameOID.ORGANIZATION_NAME, _attribute("organization", organization)),
         (NameOID.COUNTRY_NAME, country),
         (NameOID.DOMAIN_COMPONENT, domain_component),
     ]
-    return tuple(x509.NameAttribute(oid, value) for oid, value in values if value is not None)
+    return shared(*((oid, value) for oid, value in values if value is not None))
 
 
 def builder(profile: Profile, facts: Facts) -> x509.CertificateBuilder:
@@ -122,7 +131,13 @@ def builder(profile: Profile, facts: Facts) -> x509.CertificateBuilder:
 
 def key_id(public_key: PublicKey, *, short: bool) -> bytes:
     """Return the SKI of RFC 5280 4.2.1.2: 20 octets (method 1) or, if `short`, 8 (method 2)."""
-    digest = x509.SubjectKeyIdentifier.from_public_key(public_key).digest
+    return key_id_of(spki(public_key), short=short)
+
+
+def key_id_of(octets: bytes, *, short: bool) -> bytes:
+    """Return what `key_id` does, for a key that is written as `spki` writes it."""
+    bits = octets[KEY_BITS[len(octets)] :]
+    digest = hashlib.sha1(bits, usedforsecurity=False).digest()
     if not short:
         return digest
     tail = digest[-_SHORT_KEY_ID_OCTETS:]

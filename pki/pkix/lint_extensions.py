@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from pki.pkix.der import DerError, children
+from pki.pkix.der import DerError, children, encode
 from pki.pkix.lint_view import (
     BIT_STRING,
     BOOLEAN,
@@ -145,7 +145,7 @@ def subject_key_id(view: View) -> Iterator[str]:
     if extension is None or extension.critical:
         yield "subjectKeyIdentifier is absent or critical"
         return
-    if only(extension.value, OCTET_STRING) != _key_id(view):
+    if extension.value != encode(OCTET_STRING, _key_id(view)):
         yield "subjectKeyIdentifier does not belong to the key or has another length"
 
 

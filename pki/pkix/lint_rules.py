@@ -118,7 +118,7 @@ def key(view: View) -> Iterator[str]:
 @rule("rfc5480_2_named_curve", clause="RFC 5480 2.1.1, 2.2; RFC 8410 4", varies=True)
 def named_curve(view: View) -> Iterator[str]:
     """The key has its one canonical encoding: named curve, uncompressed point."""
-    if view.public_key is not None and build.spki(view.public_key) != view.spki:
+    if view.canonical is not None and view.canonical != view.spki:
         yield "the key is not written as a named curve with an uncompressed point"
 
 

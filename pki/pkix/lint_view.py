@@ -15,6 +15,7 @@ from typing import Final
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from pki.pkix import build
 from pki.pkix.der import SEQUENCE, DerError, Element, children, element_at
 from pki.pkix.profiles import Profile
 from pki.pkix.suites import PublicKey, Suite, suite_of
@@ -110,6 +111,7 @@ class View:
         signature: inner AlgorithmIdentifier; `outer_signature` the one outside.
         rdns: the subject.
         spki, public_key: the key as it stands, and read; None if it is of no suite of ours.
+        canonical: the one encoding of `public_key`; None as it is.
         trailing: tags of fields between key and extensions (unique identifiers).
     """
 
@@ -127,6 +129,7 @@ class View:
     not_after: Time
     spki: bytes
     public_key: PublicKey | None
+    canonical: bytes | None
     trailing: tuple[int, ...]
     extensions: tuple[Extension, ...]
 
@@ -193,6 +196,7 @@ def take_apart(der: bytes, profile: Profile, issuer: IssuerFacts | None) -> View
         raise DerError("fields are missing")
     serial, algorithm, issuer_name, validity, subject, key, *rest = fields
     not_before, not_after = _sequence(der, validity, 2)
+    public_key = _public_key(der[key.start : key.end])
     last = rest.pop() if rest and rest[-1].tag == _EXTENSION_BLOCK else None
     return View(
         der=der,
@@ -208,7 +212,8 @@ def take_apart(der: bytes, profile: Profile, issuer: IssuerFacts | None) -> View
         not_before=read_time(der, not_before),
         not_after=read_time(der, not_after),
         spki=der[key.start : key.end],
-        public_key=_public_key(der[key.start : key.end]),
+        public_key=public_key,
+        canonical=build.spki(public_key) if public_key is not None else None,
         trailing=tuple(element.tag for element in rest),
         extensions=tuple(_extensions(der, last)),
     )

@@ -93,14 +93,15 @@ class Template:
             (a, parts[0], b, parts[1], c, parts[2], d, parts[3], e, parts[4], f)
         )  # fmt: skip
 
-    def view(self, tbs: bytes, der: bytes, public_key: PublicKey) -> View | None:
+    def view(self, tbs: bytes, der: bytes, public_key: PublicKey, canonical: bytes) -> View | None:
         """
         Return what the lints look at, or None where an octet differs that is not open.
 
         Args:
             tbs: to-be-signed octets.
             der: the certificate around them.
-            public_key: what the key is said to be; a lint holds the octets against it.
+            public_key: what the key is said to be.
+            canonical: its one encoding; a lint holds the octets against it.
         """
         if not self._alike(tbs):
             return None
@@ -126,6 +127,7 @@ class Template:
             not_after=end,
             spki=spki,
             public_key=public_key,
+            canonical=canonical,
             trailing=model.trailing,
             extensions=(
                 *model.extensions[: self.key_id_at],
@@ -144,6 +146,7 @@ class Template:
         return at == len(tbs)
 
 
+@lru_cache(maxsize=1024)
 def _times(octets: bytes) -> tuple[Time, Time]:
     first = element_at(octets, 0, len(octets))
     second = element_at(octets, first.end, len(octets))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric import ec, ed448
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from pki.pkix.suites import PublicKey
+from pki.pkix.suites import KEY_BITS, Suite
 
 _SMALL: Final = 64
 """Private scalars from 1 on, as broken generators and test programs make them."""
@@ -18,24 +18,36 @@ _ED448_OCTETS: Final = 57
 _SIGN_OF_X: Final = 1 << 455
 
 
-def is_weak(public_key: PublicKey) -> bool:
+def is_weak(suite: Suite, spki: bytes) -> bool:
     """
     Tell whether a key is a small multiple of the base point, or an Ed448 point of small order.
+
+    Args:
+        spki: the key as `pki.pkix.build.spki` writes it.
 
     A signature under a point of small order can be made by anybody (RFC 8032 5.2.7 leaves it to
     the application to refuse such keys).
     """
-    if isinstance(public_key, ed448.Ed448PublicKey):
-        return public_key.public_bytes(Encoding.Raw, PublicFormat.Raw) in _ED448_SMALL_ORDER
-    return public_key.public_numbers().x in _known(public_key.curve.name)
+    bits = spki[KEY_BITS[len(spki)] :]
+    if suite is Suite.ED448:
+        return bits in _ED448_SMALL_ORDER
+    return _x(bits) in _known(suite)
+
+
+def _x(bits: bytes) -> bytes:
+    """Return the x coordinate of an uncompressed point; its negative shares it."""
+    return bits[1 : 1 + len(bits) // 2]
 
 
 @cache
-def _known(curve: str) -> frozenset[int]:
-    """Return the x coordinates of small multiples; a point and its negative share theirs."""
-    made = {"secp256r1": ec.SECP256R1, "secp521r1": ec.SECP521R1}[curve]()
-    keys = (ec.derive_private_key(number, made) for number in range(1, _SMALL + 1))
-    return frozenset(key.public_key().public_numbers().x for key in keys)
+def _known(suite: Suite) -> frozenset[bytes]:
+    """Return the x coordinates of small multiples."""
+    curve = {Suite.P256: ec.SECP256R1, Suite.P521: ec.SECP521R1}[suite]()
+    keys = (ec.derive_private_key(number, curve) for number in range(1, _SMALL + 1))
+    points = (
+        key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint) for key in keys
+    )
+    return frozenset(map(_x, points))
 
 
 def _small_order() -> frozenset[bytes]:

@@ -15,6 +15,7 @@ from pki.issue import Order, carry_out, lint_fully
 from pki.model import CertificateRecord, CrossCertificate, Issuer, Principal
 from pki.pkix.certificate import load
 from pki.pkix.profiles import Profile, find
+from pki.pkix.subject import GivenSubject
 from pki.pkix.suites import PublicKey
 from pki.ports import Deployment
 
@@ -103,7 +104,7 @@ def _order(deployment: Deployment, by: Issuer, subject: Issuer) -> Order:
         issuer_certificate=signer,
         public_key=cast("PublicKey", certified.public_key),
         suite=subject.suite,
-        subject=certified.x509.subject,
+        subject=GivenSubject(certified.x509.subject),
         common_name=certified.subject_text,
         owner="",
         not_before=now,

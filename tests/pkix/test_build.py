@@ -9,11 +9,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pki.errors import PolicyViolation
 from pki.ids import Edition
 from pki.pkix import build
 from pki.pkix.profiles import Kind, Profile, find
+from pki.pkix.subject import GivenSubject
 from pki.pkix.suites import Suite, verifies
 from tests.pkix.samples import (
     CRL_URL,
@@ -28,6 +31,7 @@ from tests.pkix.samples import (
 )
 
 CONTRACT = find(Kind.CONTRACT, Edition.ISO2)
+SECC = find(Kind.SECC, Edition.ISO2)
 ROOT = find(Kind.V2G_ROOT, Edition.ISO2)
 FACTS = facts_of(CONTRACT, Suite.P256)
 NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Other")])
@@ -164,6 +168,20 @@ def test_subject_of_a_contract_is_cn_and_o() -> None:
 
 def test_subject_of_a_secc_has_country_and_role() -> None:
     assert subject(find(Kind.SECC, Edition.ISO2)) == "CN=DE8AAC1A2B3C4D5,O=Test,C=DE,DC=CPO"
+
+
+@given(
+    st.text(st.characters(codec="utf-8"), min_size=1, max_size=64),
+    st.sampled_from([CONTRACT, SECC]),
+)
+def test_a_subject_is_written_as_its_name_is(text: str, profile: Profile) -> None:
+    try:
+        found = build.subject(profile, common_name=text, organization=text, country="DE")
+    except PolicyViolation:
+        return
+    assert found.text == found.name.rfc4514_string()
+    given = GivenSubject(found.name)
+    assert (given.text, len(given.others)) == (found.text, len(found.others))
 
 
 def test_strings_are_of_the_types_that_rfc5280_asks_for() -> None:

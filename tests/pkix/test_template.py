@@ -69,7 +69,7 @@ def test_a_filled_template_is_what_the_builder_makes(profile: Profile, suite: Su
     made = samples.signed(profile, suite, other)
     tbs = _template(profile, suite).fill(_filling(profile, other, name))
     assert tbs == _tbs(made)
-    view = _template(profile, suite).view(tbs, made, other.public_key)
+    view = _template(profile, suite).view(tbs, made, other.public_key, build.spki(other.public_key))
     assert view == lint.take_apart(made, profile, samples.issuer_of(profile, suite))
     assert lint.lint_varying(view) == ()
 
@@ -89,8 +89,9 @@ def test_i6_no_octet_outside_the_open_parts_may_differ(data: st.DataObject) -> N
     at = data.draw(st.integers(0, len(tbs) - 1).filter(lambda n: not _open(template, n)))
     tbs[at] ^= data.draw(st.integers(1, 255))
     holder = samples.public_key(Suite.P256, "holder")
-    assert template.view(bytes(tbs), der, holder) is None
-    assert template.view(bytes(tbs) + b"\0", der, holder) is None
+    canonical = build.spki(holder)
+    assert template.view(bytes(tbs), der, holder, canonical) is None
+    assert template.view(bytes(tbs) + b"\0", der, holder, canonical) is None
 
 
 @given(st.data())
@@ -105,7 +106,8 @@ def test_i6_what_is_wrong_in_an_open_part_both_lints_see(data: st.DataObject) ->
     )
     tbs[at] = data.draw(st.integers(0x20, 0x7E))
     changed = build.assemble(bytes(tbs), Suite.P256, bytes(72))
-    view = template.view(bytes(tbs), changed, samples.public_key(Suite.P256, "holder"))
+    holder = samples.public_key(Suite.P256, "holder")
+    view = template.view(bytes(tbs), changed, holder, build.spki(holder))
     assert view is not None
     complete = lint.lint(changed, CONTRACT, samples.issuer_of(CONTRACT, Suite.P256))
     assert bool(lint.lint_varying(view)) == bool(complete)

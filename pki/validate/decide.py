@@ -42,9 +42,37 @@ def decide(  # noqa: PLR0913 - the signature that the architecture fixes
     now: dt.datetime,
 ) -> Accepted | Rejected:
     """Answer whether this contract may be used here and now, and why."""
-    usually = usual.accepted(chain, check, evidence, trust, policy, now)
+    return decided(chain, check, evidence, trust, policy, now)[0]
+
+
+def decided(  # noqa: PLR0913 - as decide
+    chain: Presented,
+    check: ContractCheck,
+    evidence: Evidence,
+    trust: Trust,
+    policy: DecisionPolicy,
+    now: dt.datetime,
+) -> tuple[Accepted | Rejected, usual.Way | None]:
+    """Return what `decide` does, and the way that led there where it is a usual one."""
+    way = usual.way_of(chain, check, trust, policy)
+    usually = usual.accepted(way, chain, check, evidence, now) if way is not None else None
     if usually is not None:
-        return usually
+        return usually, way
+    return _asked(chain, check, evidence, trust, policy, now), None
+
+
+# ----------------------------------------------------------------------
+
+
+def _asked(  # noqa: PLR0913 - as decide
+    chain: Presented,
+    check: ContractCheck,
+    evidence: Evidence,
+    trust: Trust,
+    policy: DecisionPolicy,
+    now: dt.datetime,
+) -> Accepted | Rejected:
+    """Ask one question after another."""
     case = make_case(chain, check, evidence, trust, policy, now)
     with_chain = check.chain is not None or check.unreadable is not None or bool(check.hash_data)
     checks: list[Check] = []
@@ -82,9 +110,6 @@ def decide(  # noqa: PLR0913 - the signature that the architecture fixes
     )
     usual.learn(case, accepted)
     return accepted
-
-
-# ----------------------------------------------------------------------
 
 
 def _checks(name: str, clause: str, answer: Answer) -> list[Check]:

@@ -65,21 +65,23 @@ class Way:
     most: int
 
 
-def accepted(  # noqa: PLR0913 - as decide
-    chain: Presented,
-    check: ContractCheck,
-    evidence: Evidence,
-    trust: Trust,
-    policy: DecisionPolicy,
-    now: dt.datetime,
-) -> Accepted | None:
-    """Return the acceptance that the questions would come to, or None where they must be asked."""
+def way_of(
+    chain: Presented, check: ContractCheck, trust: Trust, policy: DecisionPolicy
+) -> Way | None:
+    """Return how leaves like the one that was presented are accepted, where that is known."""
     route = _route(chain, trust)
     if route is None or check.chain is None:
         return None
     way = route.ways.get(_names_emaid(check))
     if not isinstance(way, Way) or (way.policy is not policy and way.policy != policy):
         return None
+    return way
+
+
+def accepted(
+    way: Way, chain: Presented, check: ContractCheck, evidence: Evidence, now: dt.datetime
+) -> Accepted | None:
+    """Return the acceptance that the questions would come to, or None where they must be asked."""
     return _acceptance(way, chain.certificates[0], check, evidence, now)
 
 

@@ -28,7 +28,7 @@ from pki.model import (
 )
 from pki.pkix.certificate import Certificate, load
 from pki.pkix.suites import Suite
-from pki.validate import usual
+from pki.validate.decide import decided
 from pki.validate.presented import LEAVES, Presented
 from tests.builders import CONTRACT_USAGE, NOW, YEAR, Spec, make
 from tests.validate.worlds import POLICY, World, world_of
@@ -210,10 +210,13 @@ def test_a_certificate_that_is_not_valid_yet_or_any_more_is_left_to_the_question
         assert world.decide(leaf) == world.decide(load(leaf.der))
 
 
-def _usually(world: World, leaf: Certificate, token: str | None = None) -> Accepted | None:
+def _usually(
+    world: World, leaf: Certificate, token: str | None = None
+) -> Accepted | Rejected | None:
     chain = Presented(certificates=world.presented(leaf))
     check = world.check(leaf, token)
-    return usual.accepted(chain, check, world.evidence(leaf), world.trust, POLICY, NOW)
+    verdict, way = decided(chain, check, world.evidence(leaf), world.trust, POLICY, NOW)
+    return verdict if way is not None else None
 
 
 @pytest.mark.parametrize("suite", list(Suite))

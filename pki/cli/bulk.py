@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import fcntl
 import json
 import os
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -21,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pki import bulk
-from pki import services as wiring
+from pki.cli.bulk_work import CHUNK, COLUMNS, Job, Team, Worker, team, write_whole
 from pki.cli.output import (
     HomeOption,
     emit,
@@ -34,21 +30,14 @@ from pki.cli.output import (
 )
 from pki.clock import format_time
 from pki.errors import BadInput, Conflict, PolicyViolation
-from pki.issue import issuer_chain
-from pki.model import Principal
-from pki.pkix import pem
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
 from pki.services import Services
 from pki.settings import MIN_PASSPHRASE
 
-CHUNK: Final = 400
-"""Rows that share their commits."""
 _SHOWN: Final = 20
-_WATCH_SECONDS: Final = 0.5
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 from_option = click.option(
     "--from",
@@ -64,17 +53,6 @@ processes_option = click.option(
     show_default=True,
     help="Processes that judge and issue.",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What one run is about, as its processes know it."""
-
-    home: HomeOption
-    principal: Principal
-    job: str
-    kind: Kind
-    keys: bulk.KeyPlace | None
 
 
 @click.group("bulk")
@@ -151,20 +129,14 @@ def run(  # noqa: PLR0913 - what `bulk run` and `--from` say
     if kind not in (None, sheet.kind):
         raise BadInput("job_unreadable", f"The file is about {sheet.kind.value} certificates.")
     begun = time.monotonic()
-    with installation(home) as services, _alone(out):
-        order = Order(
-            home=home,
-            principal=operator(),
-            job=sheet.job,
-            kind=sheet.kind,
-            keys=_keys(services, out, passphrase_file, sheet),
-        )
-        done, faults = _carry_out(services, order, sheet, processes)
-        report = _report(services, order, sheet, done, faults, time.monotonic() - begun)
-        report |= {"signedBy": signer}
-        if done:
-            _write(services, out, done, files=files)
-        _write_whole(out / "report.json", json.dumps(report, indent=2).encode())
+    keys = _keys(home, out, passphrase_file, sheet)
+    job = Job(home=home, sheet=sheet, keys=keys, out=out, files=files)
+    with team(job, processes) as workers, installation(home) as services, _alone(out):
+        result = _carry_out(workers, services)
+        report = _report(services, sheet, result, time.monotonic() - begun) | {"signedBy": signer}
+        if result.new or result.before:
+            _write_table(out, result)
+        write_whole(out / "report.json", json.dumps(report, indent=2).encode())
     _show(report, as_json=as_json)
 
 
@@ -183,111 +155,55 @@ def _show(report: dict[str, Any], *, as_json: bool) -> None:
 # --- the run -------------------------------------------------------------------------------------
 
 
-def _carry_out(
-    services: Services, order: Order, sheet: bulk.Sheet, processes: int
-) -> tuple[list[bulk.Done], list[bulk.Fault]]:
-    with _workers(services, order, processes) as spread, _bar() as bar:
-        judged = list(spread(_prepare, sheet.rows, bar("Judging", len(sheet.rows))))
-        faults = [*sheet.faults, *(each for each in judged if isinstance(each, bulk.Fault))]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """
+    What became of a file.
+
+    Attributes:
+        table: of what was issued, in the order of the file.
+        new, before: certificates of this run, and of earlier ones.
+    """
+
+    table: Sequence[str]
+    new: int
+    before: int
+    faults: Sequence[bulk.Fault]
+
+
+def _carry_out(workers: Team, services: Services) -> Result:
+    rows = len(workers.job.sheet.rows)
+    chunks = workers.chunks(operator())
+    with _bar() as bar:
+        judged = list(_told(workers.spread(services, Worker.judge, chunks), bar("Judging", rows)))
+        faults = [*workers.job.sheet.faults, *(fault for each in judged for fault in each.faults)]
         if faults:
-            return [], sorted(faults, key=lambda fault: fault.line)
-        ready = [each for each in judged if isinstance(each, bulk.Ready)]
-        issued = list(spread(_issue, ready, bar("Issuing", len(ready))))
-    return (
-        [each for each in issued if isinstance(each, bulk.Done)],
-        [each for each in issued if isinstance(each, bulk.Fault)],
+            in_order = sorted(faults, key=lambda fault: fault.line)
+            return Result(table=(), new=0, before=0, faults=in_order)
+        good = [each.chunk for each in judged]
+        found = list(_told(workers.spread(services, Worker.issue, good), bar("Issuing", rows)))
+    return Result(
+        table=[each.lines for each in found],
+        new=sum(each.new for each in found),
+        before=sum(each.before for each in found),
+        faults=[fault for each in found for fault in each.faults],
     )
 
 
-def _prepare(
-    services: Services, order: Order, rows: Sequence[bulk.Row]
-) -> Sequence[bulk.Ready | bulk.Fault]:
-    return bulk.prepare_rows(services.deployment, order.principal, order.kind, rows, order.keys)
-
-
-def _issue(
-    services: Services, order: Order, rows: Sequence[bulk.Ready]
-) -> Sequence[bulk.Done | bulk.Fault]:
-    return bulk.issue_rows(services.deployment, order.principal, order.job, order.kind, rows)
-
-
-Step = Callable[[Services, Order, Sequence[T]], Sequence[R]]
-Advance = Callable[[int], None]
-
-
-class _Here:
-    """Work in this process."""
-
-    def __init__(self, services: Services, order: Order) -> None:
-        self._services = services
-        self._order = order
-
-    def __call__(self, step: Step[T, R], rows: Sequence[T], advance: Advance) -> Iterator[R]:
-        for chunk in _chunks(rows):
-            yield from step(self._services, self._order, chunk)
-            advance(len(chunk))
-
-
-class _There:
-    """Work in other processes."""
-
-    def __init__(self, pool: ProcessPoolExecutor) -> None:
-        self._pool = pool
-
-    def __call__(self, step: Step[T, R], rows: Sequence[T], advance: Advance) -> Iterator[R]:
-        chunks = _chunks(rows)
-        for found in self._pool.map(_in_worker, [step] * len(chunks), chunks):
-            yield from found
-            advance(len(found))
-
-
-def _chunks(rows: Sequence[T]) -> list[Sequence[T]]:
-    return [rows[at : at + CHUNK] for at in range(0, len(rows), CHUNK)]
+def _told(done: Iterable[T], advance: Callable[[int], None]) -> Iterator[T]:
+    for each in done:
+        yield each
+        advance(CHUNK)
 
 
 @contextmanager
-def _workers(services: Services, order: Order, processes: int) -> Iterator[_Here | _There]:
-    if processes == 1:
-        yield _Here(services, order)
-        return
-    with ProcessPoolExecutor(
-        processes,
-        mp_context=get_context("spawn"),
-        initializer=_open_worker,
-        initargs=(order, os.getpid()),
-    ) as pool:
-        yield _There(pool)
-
-
-_WORKER: Final[list[tuple[Services, Order]]] = []
-"""What a worker process holds; empty in every other."""
-
-
-def _open_worker(order: Order, parent: int) -> None:
-    _WORKER.append((wiring.build(order.home.settings()), order))
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    """End this process when its parent was killed; what it had begun, the next run closes."""
-    while os.getppid() == parent:
-        time.sleep(_WATCH_SECONDS)
-    os._exit(1)
-
-
-def _in_worker(step: Step[T, R], rows: Sequence[T]) -> Sequence[R]:
-    ((services, order),) = _WORKER
-    return step(services, order, rows)
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[str, int], Advance]]:
+def _bar() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(
         *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
     ) as progress:
 
-        def begin(what: str, total: int) -> Advance:
+        def begin(what: str, total: int) -> Callable[[int], None]:
             task = progress.add_task(what, total=total)
             return lambda count: progress.update(task, advance=count)
 
@@ -314,12 +230,12 @@ def _alone(out: Path) -> Iterator[None]:
 
 
 def _keys(
-    services: Services, out: Path, passphrase_file: Path | None, sheet: bulk.Sheet
+    home: HomeOption, out: Path, passphrase_file: Path | None, sheet: bulk.Sheet
 ) -> bulk.KeyPlace | None:
     if all(row.csr is not None for row in sheet.rows):
         return None
     phrase = passphrase_file.read_bytes().strip() if passphrase_file else None
-    if phrase is None and not services.settings.demo:
+    if phrase is None and not home.settings().demo:
         raise PolicyViolation(
             "passphrase_missing",
             "Outside demo mode a key leaves encrypted only.",
@@ -332,52 +248,30 @@ def _keys(
     return bulk.KeyPlace(directory=out, suite=Suite.P256, passphrase=phrase)
 
 
-def _write(services: Services, out: Path, done: Sequence[bulk.Done], *, files: bool) -> None:
+def _write_table(out: Path, result: Result) -> None:
     """Write what was issued, by this run and by earlier ones: everything the file asked for."""
-    with services.deployment.store.read() as tx:
-        above = {i: issuer_chain(tx, i) for i in {each.record.issuer_id for each in done}}
     temporary = out / ".issued.csv"
     with temporary.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(("line", "name", "serial_number", "fingerprint", "not_after", "certificate"))
-        for each in done:
-            r = each.record
-            told = (each.line, r.common_name, r.serial.value, r.fingerprint.value)
-            table.writerow((*told, format_time(r.not_after), pem.encode(r.der)))
-            if files:
-                path = out / f"{bulk.file_name(r.common_name)}.pem"
-                chain = (r.der, *above[r.issuer_id])
-                _write_whole(path, "".join(map(pem.encode, chain)).encode())
+        file.write(COLUMNS)
+        file.writelines(result.table)
     temporary.rename(out / "issued.csv")
 
 
-def _write_whole(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_bytes(data)
-    temporary.rename(path)
-
-
-def _report(  # noqa: PLR0913 - what it tells of
-    services: Services,
-    order: Order,
-    sheet: bulk.Sheet,
-    done: Sequence[bulk.Done],
-    faults: Sequence[bulk.Fault],
-    seconds: float,
+def _report(
+    services: Services, sheet: bulk.Sheet, result: Result, seconds: float
 ) -> dict[str, Any]:
-    new = sum(not each.before for each in done)
     return {
         "job": sheet.job,
         "kind": sheet.kind.value,
         "rows": len(sheet.rows) + len(sheet.faults),
-        "issued": new,
-        "issuedBefore": len(done) - new,
-        "failed": len(faults),
-        "requestedBy": order.principal.name,
+        "issued": result.new,
+        "issuedBefore": result.before,
+        "failed": len(result.faults),
+        "requestedBy": operator().name,
         "finishedAt": format_time(services.deployment.clock.now()),
         "seconds": round(seconds, 1),
-        "perSecond": round(new / max(seconds, 0.001)),
-        "faults": [{"line": f.line, "code": f.code, "message": f.message} for f in faults],
+        "perSecond": round(result.new / max(seconds, 0.001)),
+        "faults": [{"line": f.line, "code": f.code, "message": f.message} for f in result.faults],
     }
 
 

@@ -26,10 +26,15 @@ from pki.model import (
     RangeKind,
     Role,
 )
+from pki.pkix.recent import Recent
 from pki.ports import Store, Transaction
 
 Ranges = Mapping[str, tuple[NumberRange, ...]]
 """Prefix to the ranges that had, have or will have it."""
+
+
+_KEPT: Final = 10_000
+"""A value for each EVSE at which somebody charges."""
 
 
 class Followed(Protocol):
@@ -53,6 +58,7 @@ class Directory:
         lengths: of the prefixes of a kind, longest first.
         agreements: in force or to come, by CPO and eMSP as they are written there.
         turns: when a range or an agreement begins or ends, in order.
+        kept: what whoever asks keeps with it.
     """
 
     sequence: int = 0
@@ -63,6 +69,9 @@ class Directory:
     accounts: Mapping[str, Account] = field(default_factory=dict)
     emsps: Mapping[str, Emsp] = field(default_factory=dict)
     turns: tuple[dt.datetime, ...] = ()
+    kept: Recent[object, object] = field(
+        default_factory=lambda: Recent(_KEPT), compare=False, repr=False
+    )
 
     def between(self, cpo: str, emsps: Iterable[str]) -> list[Agreement]:
         """

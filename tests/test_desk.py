@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import subprocess
 import sys
@@ -131,6 +132,12 @@ def _revoke(services: Services, der: bytes) -> None:
     revoke.revoke(services.deployment, ADMIN, serial, Reason.SUPERSEDED)
 
 
+def _block_key(services: Services, chain: tuple[bytes, ...]) -> None:
+    digest = hashlib.sha256(load(chain[0]).spki).digest()
+    with services.database.write() as tx:
+        tx.certificates.block_key(digest, services.deployment.clock.now(), "lost")
+
+
 def _block(services: Services, _chain: tuple[bytes, ...]) -> None:
     contracts.set_state(services.deployment, ADMIN, EMAID, ContractState.BLOCKED)
 
@@ -145,6 +152,7 @@ def _distrust(services: Services, _chain: tuple[bytes, ...]) -> None:
     [
         (_revoke_leaf, {Fault.REVOKED}),
         (_revoke_ca, {Fault.REVOKED}),
+        (_block_key, {Fault.REVOKED}),
         (_block, {Fault.CONTRACT_BLOCKED}),
         (_distrust, {Fault.NO_PATH}),
     ],

@@ -95,9 +95,8 @@ def authorize(
     found: list[Authorisation] = []
 
     def further(decision: Decision, evidence: ContractEvidence) -> Json:
-        questions = questions_of(
-            deployment, roaming, directory, principal, check, decision.decision_id
-        )
+        reference, at = decision.decision_id, decision.decided_at
+        questions = questions_of(deployment, roaming, directory, principal, check, reference, at)
         found.append(after(deployment, questions, decision, evidence, check))
         return to_json(found[0])
 
@@ -115,8 +114,8 @@ def _by_credential(
     principal: Principal,
     check: ContractCheck,
 ) -> Authorised:
-    reference = new_id(deployment.clock.now())
-    questions = questions_of(deployment, roaming, directory, principal, check, reference)
+    now = deployment.clock.now()
+    questions = questions_of(deployment, roaming, directory, principal, check, new_id(now), now)
     with deployment.store.read() as tx:
         found = shown.look_up(tx, KINDS.get(check.token_type, ()), check.token or "")
     return _recorded(deployment, principal, shown.ask(questions, found))
@@ -147,8 +146,8 @@ def credential(  # noqa: PLR0913 - who asks about what and where
     access.require(principal, access.Action.AUTHORIZE)
     check = ContractCheck(token=uid, token_type=kind, evse_id=evse_id, station_id=station_id)
     directory = roaming.directory.now()
-    reference = new_id(deployment.clock.now())
-    questions = questions_of(deployment, roaming, directory, principal, check, reference)
+    now = deployment.clock.now()
+    questions = questions_of(deployment, roaming, directory, principal, check, new_id(now), now)
     with deployment.store.read() as tx:
         found = [
             (each, contract)

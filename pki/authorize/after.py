@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -64,9 +65,9 @@ def questions_of(  # noqa: PLR0913 - what the questions look at
     principal: Principal,
     check: ContractCheck,
     reference: str,
+    now: dt.datetime,
 ) -> Questions:
     """Return the questions about one authorisation, none of them asked."""
-    now = deployment.clock.now()
     where: Place = place(check.evse_id, check.station_id)
     return Questions(
         principal=principal,

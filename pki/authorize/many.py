@@ -8,6 +8,8 @@ from typing import Any
 
 from pki import access, validate
 from pki.authorize.after import Authorised, Roaming, after, questions_of
+from pki.authorize.alike import Alike, key_of, may_come_again
+from pki.authorize.case import Questions
 from pki.authorize.told import to_json
 from pki.model import (
     Authorisation,
@@ -101,23 +103,45 @@ class _Group:
         self._realtime = _AtOnce(roaming.realtime)
         self._roaming = Roaming(directory=roaming.directory, realtime=self._realtime)
         self._found: dict[int, tuple[Authorisation, Json, bool]] = {}
+        self._kept = self._directory.kept
 
     def asked(self, at: int, ask: Ask) -> validate.Asked:
         """Return the contract decision that is asked first, and how to go on behind it."""
 
         def further(decision: Decision, evidence: ContractEvidence) -> Json:
-            about = (self._roaming, self._directory, ask.principal, ask.check, decision.decision_id)
-            questions = questions_of(self._deployment, *about)
-            questions.running = self._counted(questions.running)
-            self._realtime.used = False
-            found = after(self._deployment, questions, decision, evidence, ask.check)
+            found, used = self._authorised(ask, decision, evidence)
             told = to_json(found)
-            self._found[at] = found, told, self._realtime.used
+            self._found[at] = found, told, used
             return told
 
         return validate.Asked(
             principal=ask.principal, check=ask.check, action=ask.action, further=further
         )
+
+    def _authorised(
+        self, ask: Ask, decision: Decision, evidence: ContractEvidence
+    ) -> tuple[Authorisation, bool]:
+        """Return an authorisation, and whether something was asked that no change log tells of."""
+        check = ask.check
+        key = key_of(self._directory, ask.principal, check, decision, evidence)
+        alike = self._kept.get(key) if key is not None else None
+        verdict, contract = decision.verdict, evidence.contract
+        if isinstance(alike, Alike) and verdict.emaid is not None and contract is not None:
+            names = (decision.decision_id, decision.decided_at)
+            return alike.again(*names, verdict.emaid, contract, check.evse_id), False
+        self._realtime.used = False
+        found = after(self._deployment, self._questions(ask, decision), decision, evidence, check)
+        used = self._realtime.used
+        if key is not None and not used and may_come_again(found):
+            self._kept.put(key, Alike(found))
+        return found, used
+
+    def _questions(self, ask: Ask, decision: Decision) -> Questions:
+        about = (self._roaming, self._directory, ask.principal, ask.check)
+        named = (decision.decision_id, decision.decided_at)
+        questions = questions_of(self._deployment, *about, *named)
+        questions.running = self._counted(questions.running)
+        return questions
 
     def _counted(self, running: Callable[[str], int]) -> Callable[[str], int]:
         def counted(contract_id: str) -> int:

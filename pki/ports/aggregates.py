@@ -171,6 +171,9 @@ class Certificates(Protocol):
 
     def key_blocked(self, spki_sha256: bytes) -> bool: ...
 
+    def all_blocked(self, most: int) -> frozenset[bytes] | None:
+        """Return the whole block list; None where it has more than `most` keys."""
+
     def keys_blocked(self, spki_sha256s: list[bytes]) -> set[bytes]:
         """Return those of the keys that are on the block list, with one query."""
 

@@ -93,6 +93,9 @@ _BLOCKED: Final = select(blocked_keys.c.spki_sha256).where(
 )
 
 
+_ALL_BLOCKED: Final = select(blocked_keys.c.spki_sha256).limit(bindparam("most"))
+
+
 class CertificateRows:
     """Certificates, revocations and blocked keys; see `pki.ports.Certificates`."""
 
@@ -306,6 +309,11 @@ class CertificateRows:
             blocked_keys.c.spki_sha256.in_(spki_sha256s)
         )
         return {bytes(row.spki_sha256) for row in self._session.rows(query)}
+
+    def all_blocked(self, most: int) -> frozenset[bytes] | None:
+        """Return the whole block list; None where it has more than `most` keys."""
+        rows = self._session.rows(_ALL_BLOCKED, {"most": most + 1})
+        return frozenset(bytes(row.spki_sha256) for row in rows) if len(rows) <= most else None
 
     def key_blocked(self, spki_sha256: bytes) -> bool:
         """Tell whether a public key is on the block list."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from pki.ids import Fingerprint, SerialNumber
 from pki.model import (
@@ -26,6 +27,9 @@ from pki.pkix.certificate import Certificate, load
 from pki.ports import Transaction
 from pki.validate.turns import turns_of
 
+MOST_LISTED: Final = 1000
+"""Blocked keys that one process keeps."""
+
 _parsed = lru_cache(maxsize=1024)(load)
 
 
@@ -37,6 +41,7 @@ class Frame:
     Attributes:
         standing: certificates of our own CAs and what was revoked of them.
         blocked: those of them and of the anchors whose key is blocked.
+        listed: the SHA-256 of every blocked key; None where they are too many to be kept.
         certificates: issuer and serial of each.
         asked_responders: see `pki.model.Evidence`.
         evidence_issuers: identities of the CAs about whose certificates there is evidence.
@@ -48,6 +53,7 @@ class Frame:
     policy: DecisionPolicy
     standing: Mapping[Fingerprint, Revocation | None]
     blocked: frozenset[Fingerprint]
+    listed: frozenset[bytes] | None
     certificates: frozenset[tuple[str, SerialNumber]]
     asked_responders: frozenset[bytes]
     evidence_issuers: frozenset[bytes]
@@ -72,7 +78,8 @@ def read_frame(tx: Transaction) -> Frame:
     upper = (*(own.certificate for own in trust.pool), *(a.certificate for a in trust.anchors))
     keys = {c.fingerprint: hashlib.sha256(c.spki).digest() for c in upper}
     standings = tx.certificates.standings([own.certificate.fingerprint for own in trust.pool])
-    blocked = tx.certificates.keys_blocked(list(keys.values()))
+    listed = tx.certificates.all_blocked(MOST_LISTED)
+    blocked = blocked_among(tx, listed, list(keys.values()))
     return Frame(
         trust=trust,
         policy=DecisionPolicy(
@@ -80,6 +87,7 @@ def read_frame(tx: Transaction) -> Frame:
         ),
         standing={name: standing.revocation for name, standing in standings.items()},
         blocked=frozenset(name for name, key in keys.items() if key in blocked),
+        listed=listed,
         certificates=frozenset((s.issuer_id, s.serial) for s in standings.values()),
         asked_responders=frozenset(
             source.issuer_hash for source in tx.evidence.sources() if source.kind is SourceKind.OCSP
@@ -88,6 +96,13 @@ def read_frame(tx: Transaction) -> Frame:
         upper={certificate.fingerprint: certificate for certificate in upper},
         turns=tuple(sorted(set(turns_of(upper)))),
     )
+
+
+def blocked_among(
+    tx: Transaction, listed: frozenset[bytes] | None, keys: list[bytes]
+) -> Collection[bytes]:
+    """Return those of the keys (SHA-256) that are blocked; the store is asked if need be."""
+    return tx.certificates.keys_blocked(keys) if listed is None else listed.intersection(keys)
 
 
 def trusted(tx: Transaction) -> Trust:

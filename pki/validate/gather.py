@@ -28,7 +28,7 @@ from pki.pkix.certificate import Certificate
 from pki.pkix.hashes import identity, issuer_hashes
 from pki.ports import Desk, Transaction
 from pki.validate import presented
-from pki.validate.frame import Frame, concerned, read_frame
+from pki.validate.frame import Frame, blocked_among, concerned, read_frame
 from pki.validate.presented import Presented
 from pki.validate.profile import emaid_of
 
@@ -109,7 +109,7 @@ def _statuses(
     others = {c.fingerprint: c for p in chains for c in p.certificates if c.fingerprint not in held}
     standings = tx.certificates.standings(list(others))
     keys = {name: hashlib.sha256(c.spki).digest() for name, c in others.items()}
-    listed = tx.certificates.keys_blocked(list(keys.values()))
+    listed = blocked_among(tx, frame.listed, list(keys.values()))
     good = CertificateStatus(status=Status.GOOD, source="own", as_of=now)
     blocked = replace(good, status=Status.REVOKED, reason=Reason.KEY_COMPROMISE)
     ours = {name: _status(gone, good) for name, gone in held.items()}

@@ -185,6 +185,8 @@ def test_blocking_a_key_twice_changes_nothing(database: Database) -> None:
     with database.read() as tx:
         assert tx.certificates.key_blocked(samples.sha256("k"))
         assert not tx.certificates.key_blocked(samples.sha256("other"))
+        assert tx.certificates.all_blocked(1) == frozenset((samples.sha256("k"),))
+        assert tx.certificates.all_blocked(0) is None
 
 
 def test_parties_and_accounts_come_back(database: Database) -> None:

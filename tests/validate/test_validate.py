@@ -35,6 +35,7 @@ from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite, generate
 from pki.revoke import revoke
 from pki.services import Services
+from pki.validate import frame
 from tests.builders import NOW, YEAR
 from tests.builders import chain as built
 from tests.homes import ADMIN, EMAID
@@ -128,8 +129,12 @@ def test_the_chain_decides_over_hash_data(small: Services) -> None:
     assert _fault(small, ContractCheck(chain=chain, hash_data=(wrong,), token=EMAID)) is None
 
 
+@pytest.mark.parametrize("most", [0, 1000], ids=["asked for each time", "kept"])
 @pytest.mark.parametrize("place", ["leaf", "lower sub-CA", "upper sub-CA", "anchor"])
-def test_a_blocked_key_is_refused_whoever_certified_it(small: Services, place: str) -> None:
+def test_a_blocked_key_is_refused_whoever_certified_it(
+    small: Services, place: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frame, "MOST_LISTED", most)
     key = generate(Suite.P256)
     foreign = built(leaf={"key": key}, root={"not_after": NOW + 10 * YEAR})
     trust.add(small.deployment, ADMIN, foreign.root.der, Domain.MO)

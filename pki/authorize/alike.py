@@ -1,0 +1,110 @@
+"""
+Authorisations that say the same but for whose contract it is, found out once for all of them.
+
+Which agreement of which companies holds where is nothing of one contract. An answer that nobody was
+asked for and that counted no sessions comes again for every contract of the eMSP's, of the same
+whitelist rule, until a range or an agreement begins or ends.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Final
+
+from pki import route
+from pki.authorize.case import place
+from pki.directory import Directory
+from pki.ids import Emaid
+from pki.model import (
+    Accepted,
+    Authorisation,
+    AuthorisationFault,
+    Contract,
+    ContractCheck,
+    ContractEvidence,
+    CredentialKind,
+    Decision,
+    Principal,
+    RangeKind,
+)
+from pki.validate.turns import first_behind
+
+Key = tuple[object, ...]
+_OF_NO_CONTRACT: Final = frozenset(
+    (
+        None,
+        AuthorisationFault.CPO_UNKNOWN,
+        AuthorisationFault.NO_AGREEMENT,
+        AuthorisationFault.KIND_NOT_AGREED,
+        AuthorisationFault.NOT_HERE,
+    )
+)
+"""Faults that are no contract's own."""
+_PARTY_ID: Final = 5
+"""Characters of an identifier that name its eMSP where no range does."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Alike:
+    """What authorisations share: one of them."""
+
+    model: Authorisation
+
+    def again(
+        self, reference: str, at: dt.datetime, emaid: Emaid, contract: Contract, evse: str | None
+    ) -> Authorisation:
+        """Return the one about another contract, at another time or place."""
+        model = self.model
+        return Authorisation(
+            reference=reference,
+            at=at,
+            allowed=model.allowed,
+            fault=model.fault,
+            explanation=model.explanation,
+            token_status=model.token_status,
+            checks=model.checks,
+            cpo=model.cpo,
+            emsp=model.emsp,
+            kind=CredentialKind.EMAID,
+            contract_id=contract.contract_id,
+            contract=emaid.key,
+            evse_id=evse,
+            agreement=model.agreement,
+            tariff=model.tariff,
+            rule=model.rule,
+            asked=model.asked,
+        )
+
+
+def key_of(
+    directory: Directory,
+    principal: Principal,
+    check: ContractCheck,
+    decision: Decision,
+    evidence: ContractEvidence,
+) -> Key | None:
+    """Return all that the questions behind an acceptance look at; None for a refusal."""
+    verdict, contract, now = decision.verdict, evidence.contract, decision.decided_at
+    if not isinstance(verdict, Accepted) or verdict.emaid is None or contract is None:
+        return None
+    found = route.longest(directory, RangeKind.EMAID, verdict.emaid.key, now)
+    return (
+        principal.role,
+        principal.parties,
+        verdict.emaid.key[:_PARTY_ID] if found is None else found,
+        contract.whitelist,
+        place(check.evse_id, None).evse if check.evse_id is not None else None,
+        first_behind(directory.turns, now),
+    )
+
+
+def may_come_again(found: Authorisation) -> bool:
+    """Tell whether an authorisation is one of those that differ in their contract alone."""
+    return (
+        found.fault in _OF_NO_CONTRACT
+        and found.kind is CredentialKind.EMAID
+        and found.asked == "no"
+        and found.fallback is None
+        and found.emsp_reference is None
+    )

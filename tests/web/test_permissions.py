@@ -259,6 +259,7 @@ _INSIDE = {
     "issue/rules.py:check_name",
     "provision/generate.py:make",
     "authorize/after.py:questions_of",
+    "authorize/alike.py:key_of",
     "repeat.py:once",
     "repeat.py:once_apart",
     "stations/__init__.py:operator_of",

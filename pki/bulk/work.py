@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography.hazmat.primitives.serialization import load_der_public_key
@@ -32,12 +32,14 @@ class Ready:
 
     Attributes:
         spki: of the key that its CSR proved to be held, or that was made here.
+        public_key: that key, where it is at hand.
     """
 
     line: int
     name: str
     not_after: dt.datetime | None
     spki: bytes
+    public_key: PublicKey | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ def prepare_rows(
     """
     asked = [_ready_or_fault(kind, row, keys) for row in rows]
     ready = [each for each in asked if isinstance(each, Ready)]
-    placed = place_many(deployment, [(principal, _request(kind, each, None)) for each in ready])
+    placed = place_many(deployment, [(principal, _request(kind, each)) for each in ready])
     wrong = {
         each.line: Fault.of(each.line, found)
         for each, found in zip(ready, placed, strict=True)
@@ -80,22 +82,30 @@ def prepare_rows(
 
 def _ready_or_fault(kind: Kind, row: Row, keys: KeyPlace | None) -> Ready | Fault:
     try:
-        spki = _spki(kind, row, keys)
+        spki, public_key = _key(kind, row, keys)
     except PkiError as error:
         return Fault.of(row.line, error)
-    return Ready(line=row.line, name=row.name, not_after=row.not_after, spki=spki)
+    return Ready(
+        line=row.line,
+        name=row.name,
+        not_after=row.not_after,
+        spki=spki,
+        public_key=public_key,
+    )
 
 
-def _spki(kind: Kind, row: Row, keys: KeyPlace | None) -> bytes:
+def _key(kind: Kind, row: Row, keys: KeyPlace | None) -> tuple[bytes, PublicKey | None]:
     if row.csr is not None:
         parsed = csr.parse(row.csr)
         profile = find(kind, parsed.suite.edition)
-        wanted = csr.check_common_name(profile, row.name)
-        if csr.check_common_name(profile, parsed.common_name) != wanted:
+        written = parsed.common_name
+        if written != row.name and csr.check_common_name(profile, written) != (
+            csr.check_common_name(profile, row.name)
+        ):
             raise BadInput(
                 "common_name_mismatch", f"The CSR names {parsed.common_name}, the row {row.name}."
             )
-        return parsed.spki
+        return parsed.spki, parsed.public_key
     if keys is None:
         raise BadInput(
             "csr_missing",
@@ -103,7 +113,7 @@ def _spki(kind: Kind, row: Row, keys: KeyPlace | None) -> bytes:
             hint="Name a directory with --out and, outside demo mode, a --passphrase-file.",
         )
     csr.check_common_name(find(kind, keys.suite.edition), row.name)  # no key for a wrong name
-    return keys.spki(row.name)
+    return keys.spki(row.name), None
 
 
 def issue_rows(
@@ -134,13 +144,14 @@ def _done(line: int, outcome: Issued | PkiError) -> Done | Fault:
     return Done(line=line, record=outcome.record, before=False)
 
 
-def _request(kind: Kind, row: Ready, intent_id: str | None) -> IssueRequest:
-    key = load_der_public_key(row.spki)
+def _request(kind: Kind, row: Ready, intent_id: str | None = None) -> IssueRequest:
+    key = row.public_key or load_der_public_key(row.spki)
     if not isinstance(key, PublicKey):
         raise TypeError("a row is ready with a key of no suite")
     return IssueRequest(
         kind=kind,
         public_key=key,
+        spki=row.spki,
         common_name=row.name,
         not_after=row.not_after,
         intent_id=intent_id,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 
 from cryptography.x509.oid import NameOID
@@ -13,8 +14,12 @@ from pki.issue.own import attribute
 from pki.issue.rules import History, Holder
 from pki.model import Issuer, IssuerState, Role
 from pki.pkix.certificate import Certificate, load
-from pki.pkix.profiles import Kind
+from pki.pkix.profiles import Kind, Profile
+from pki.pkix.suites import Suite
 from pki.ports import Transaction
+
+Ask = tuple[Kind, Suite, str | None]
+"""Kind, suite of the key, and the issuer where one was named."""
 
 
 @lru_cache(maxsize=256)
@@ -29,6 +34,23 @@ def country_of(der: bytes) -> str | None:
     return attribute(certificate_of(der), NameOID.COUNTRY_NAME)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """
+    What orders for one kind of key share.
+
+    Attributes:
+        certificate: of the issuer; `country` its C.
+        above: it and those above it, below the root, as DER.
+    """
+
+    issuer: Issuer
+    profile: Profile
+    certificate: Certificate
+    country: str | None
+    above: tuple[bytes, ...]
+
+
 class Book:
     """
     Answers about issuers, parties and blocked keys, within one read.
@@ -37,7 +59,7 @@ class Book:
         keys: SHA-256 of every SubjectPublicKeyInfo that will be asked about.
     """
 
-    __slots__ = ("_blocked", "_holders", "_named", "_names", "issuers", "tx")
+    __slots__ = ("_blocked", "_holders", "_lines", "_named", "_names", "issuers", "tx")
 
     def __init__(self, tx: Transaction, keys: Iterable[bytes]) -> None:
         self.tx = tx
@@ -55,14 +77,28 @@ class Book:
             self.claim(record.spki_sha256, holder)
         self._named: set[tuple[Kind, str, str]] = set()
         self._names: dict[tuple[Kind, str], str] = {}
+        self._lines: dict[Ask, Line] = {}
 
     def active(self, name: str) -> Issuer | None:
         """Return the newest active generation of the issuer called `name`."""
         found = [i for i in self.issuers if i.name == name and i.state is IssuerState.ACTIVE]
         return max(found, key=lambda issuer: issuer.generation, default=None)
 
-    def chain(self, issuer: Issuer) -> tuple[bytes, ...]:
-        """Return the certificates of a CA and of those above it, below the root, as DER."""
+    def line(self, ask: Ask, choose: Callable[[], tuple[Issuer, Profile]]) -> Line:
+        """Return what orders share that ask for the same; `choose` is called for the first."""
+        found = self._lines.get(ask)
+        if found is None:
+            issuer, profile = choose()
+            found = self._lines[ask] = Line(
+                issuer=issuer,
+                profile=profile,
+                certificate=certificate_of(issuer.certificate),
+                country=country_of(issuer.certificate),
+                above=self._chain(issuer),
+            )
+        return found
+
+    def _chain(self, issuer: Issuer) -> tuple[bytes, ...]:
         known = {each.issuer_id: each for each in self.issuers}
         found: list[bytes] = []
         above: Issuer | None = issuer

@@ -13,7 +13,7 @@ from pki import access, contracts
 from pki.errors import BadInput, NotFound, PkiError, PolicyViolation
 from pki.ids import Edition, Emaid, EvccId, Pcid, SeccId
 from pki.issue import rules
-from pki.issue.book import Book, certificate_of, country_of
+from pki.issue.book import Book, Line
 from pki.issue.values import Order, validity_end
 from pki.model import Issuer, IssuerState, Principal, Role
 from pki.pkix import alternate, build, csr
@@ -31,6 +31,7 @@ class IssueRequest:
         kind: a leaf kind.
         request: CSR as DER or PEM; None to have the key generated here.
         public_key: of a key that the caller made and has proven to hold, in place of a CSR.
+        spki: that key as `pki.pkix.build.spki` writes it, from whoever has it already.
         common_name: with a CSR, the CN that the caller demands, compared with the CSR's; without
             one, the CN.
         edition, suite: default -2; with a CSR its key decides and must agree.
@@ -45,6 +46,7 @@ class IssueRequest:
     kind: Kind
     request: bytes | None = None
     public_key: PublicKey | None = None
+    spki: bytes | None = None
     common_name: str | None = None
     edition: Edition | None = None
     suite: Suite | None = None
@@ -141,10 +143,11 @@ def _asked(principal: Principal, request: IssueRequest) -> _Asked:
 def _placed(
     deployment: Deployment, book: Book, principal: Principal, request: IssueRequest, asked: _Asked
 ) -> Placed:
-    order = _order(deployment, book, principal, request, asked)
+    ask = (request.kind, asked.suite, request.issuer)
+    line = book.line(ask, lambda: _issuer(book, request, asked.suite))
     return Placed(
-        order=order,
-        above=book.chain(order.issuer),
+        order=_order(deployment, book, line, principal, request, asked),
+        above=line.above,
         ignored=_not_taken(asked),
         private_key=asked.private_key,
         alternate_key=asked.alternate_private,
@@ -174,10 +177,11 @@ class _Asked:
     private_key: PrivateKey | None = field(default=None, repr=False)
     alternate_private: x448.X448PrivateKey | None = field(default=None, repr=False)
 
-    @property
-    def spki_sha256(self) -> bytes:
-        """What a key is blocked by."""
-        return hashlib.sha256(self.spki).digest()
+    spki_sha256: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Hash the key once; it is blocked by that."""
+        object.__setattr__(self, "spki_sha256", hashlib.sha256(self.spki).digest())
 
 
 def _key_and_name(request: IssueRequest) -> _Asked:
@@ -204,7 +208,7 @@ def _given(request: IssueRequest) -> _Asked:
         public_key=request.public_key,
         suite=suite,
         common_name=request.common_name,
-        spki=build.spki(request.public_key),
+        spki=request.spki or build.spki(request.public_key),
     )
 
 
@@ -235,10 +239,15 @@ def _agree(request: IssueRequest, suite: Suite) -> None:
         )
 
 
-def _order(
-    deployment: Deployment, book: Book, principal: Principal, request: IssueRequest, asked: _Asked
+def _order(  # noqa: PLR0913 - who asks for what, and what is known
+    deployment: Deployment,
+    book: Book,
+    line: Line,
+    principal: Principal,
+    request: IssueRequest,
+    asked: _Asked,
 ) -> Order:
-    issuer, profile = _issuer(book, request, asked.suite)
+    issuer, profile = line.issuer, line.profile
     if request.kind is Kind.VEHICLE and profile.edition is not Edition.ISO20:
         raise PolicyViolation("suite_mismatch", "Vehicle certificates exist in -20 only.")
     common_name = _common_name(request, profile, asked)
@@ -257,19 +266,18 @@ def _order(
     book.claim(asked.spki_sha256, holder)
     if profile.kind is Kind.CONTRACT:
         contracts.check_identifier(book.tx, Emaid.parse(common_name, profile.edition))
-    certificate = certificate_of(issuer.certificate)
     begin = max(now, request.not_before or now)
     return Order(
         profile=profile,
         issuer=issuer,
-        issuer_certificate=certificate,
+        issuer_certificate=line.certificate,
         public_key=asked.public_key,
         suite=asked.suite,
         subject=build.subject(
             profile,
             common_name=common_name,
             organization=organization,
-            country=country_of(issuer.certificate),
+            country=line.country,
         ),
         common_name=common_name,
         owner=owner,
@@ -277,7 +285,9 @@ def _order(
         spki=asked.spki,
         intent_id=request.intent_id,
         not_before=begin,
-        not_after=validity_end(profile, certificate, begin, request.not_after, cut=request.cut),
+        not_after=validity_end(
+            profile, line.certificate, begin, request.not_after, cut=request.cut
+        ),
     )
 
 

@@ -25,7 +25,7 @@ from pki.pkix.suites import PrivateKey, Suite, generate
 from pki.pkix.template import Filling, Template, encoded_time, template_of
 from pki.ports import Deployment
 
-SAMPLE: Final = 256
+SAMPLE: Final = 1024
 """Of so many leaves, one passes the whole of both lints; the serial, which is random, decides."""
 
 _MOST_SHAPES: Final = 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from pki.errors import BadInput
 from pki.ids.base import Syntax, Value
@@ -71,17 +71,19 @@ class SerialNumber(Value):
         return int(self.value, 16)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Fingerprint(Value):
-    """The SHA-256 of a certificate's DER: 64 lower-case hexadecimal digits."""
+class Fingerprint(NamedTuple):
+    """
+    The SHA-256 of a certificate's DER: 64 lower-case hexadecimal digits.
 
-    def __eq__(self, other: object) -> bool:
-        """Compare the text, with the least around it."""
-        return other.__class__ is Fingerprint and self.value == other.value
+    A tuple, since every decision makes one and looks up several: made, hashed and compared without
+    a line of Python.
+    """
 
-    def __hash__(self) -> int:
-        """Hash the text, whose hash Python keeps: a decision looks up many."""
-        return hash(self.value)
+    value: str
+
+    def __str__(self) -> str:
+        """Return the digits."""
+        return self.value
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -91,4 +93,4 @@ class Fingerprint(Value):
     @classmethod
     def of(cls, der: bytes) -> Self:
         """Return the fingerprint of a certificate."""
-        return cls(value=hashlib.sha256(der).hexdigest())
+        return tuple.__new__(cls, (hashlib.sha256(der).hexdigest(),))

@@ -164,10 +164,9 @@ class Fault(StrEnum):
     ACCOUNT_UNKNOWN = "account_unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Check(NamedTuple):
     """
-    One question of the decision and its answer.
+    One question of the decision and its answer; a tuple as `PathStatus` is.
 
     Attributes:
         answer: `yes` (passed), `no` (the fault), `not_asked`, or `note` (a deviation that does not

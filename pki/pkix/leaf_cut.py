@@ -20,24 +20,28 @@ _CN_TAGS: Final = (0x0C, 0x13)  # UTF8String, PrintableString
 PLAIN: Final = re.compile(rb"[A-Za-z0-9-]{1,64}")
 _KEY_ID: Final = bytes.fromhex("0603551d0e041604" + "14")
 KEY_ID_SIZE: Final = 20
-_HEAD: Final = struct.Struct(">2sH2sH6sBB")
-"""Both outer lengths, version, tag and length of the serial, its first octet."""
+_HEAD: Final = struct.Struct(">2s2x2sH6sBB")
+"""Two SEQUENCEs, the inner one's length; version, the serial's tag, length and first octet."""
 _LONG_SEQUENCE: Final = bytes.fromhex("3082")
 _VERSION_AND_INTEGER: Final = bytes.fromhex("a00302010202")
 _SERIAL: Final = _HEAD.size - 1
-_TBS: Final = 4
-_SHORTEST: Final = 256
-"""Octets of a to-be-signed part whose length takes two."""
+TBS: Final = 4
+"""Where the to-be-signed part begins."""
 VALIDITY: Final = bytes.fromhex("301e170d")
-UTC_TIME: Final = bytes.fromhex("170d")
+_UTC_TIME: Final = bytes.fromhex("170d")
 _SEQUENCE: Final = 0x30
 _BIT_STRING: Final = 0x03
 _EXTENSIONS: Final = 0xA3
 _MAX_SERIAL: Final = 20
 DATES: Final = 32
 """Octets of a validity of two UTCTimes."""
+DIGITS: Final = 12
+"""Of a UTCTime, before its Z."""
+BETWEEN_DATES: Final = b"Z" + _UTC_TIME
 _LONG: Final = 0x80
-_Z: Final = 0x5A
+_FIRST_YEAR: Final = 2000
+_FIRST_YEAR_OF_1900S: Final = 2050
+"""Two digits of a year from 50 on are those of the last century."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +52,13 @@ class Curve:
     b: int
     size: int
 
-    def holds(self, point: bytes) -> bool:
+    def holds(self, first: bytes, second: bytes) -> bool:
         """Tell whether two coordinates are those of a point."""
-        x = int.from_bytes(point[: self.size])
-        y = int.from_bytes(point[self.size :])
-        on = ((x * x - 3) * x + self.b - y * y) % self.p == 0
-        return on and x < self.p and y < self.p
+        x, y, p = _number(first), _number(second), self.p
+        return ((x * x - 3) * x + self.b - y * y) % p == 0 and x < p and y < p
+
+
+_number: Final = int.from_bytes
 
 
 _P256: Final = Curve(
@@ -119,21 +124,19 @@ def head_of(der: bytes) -> tuple[int, int]:
     """
     Return where the serial ends and where the to-be-signed part ends.
 
+    Lengths are those of a certificate only if the strict parser accepts the octets.
+
     Raises:
-        Unusual, IndexError: not the usual form.
+        Unusual, struct.error: not the usual form.
     """
-    if len(der) < _SHORTEST:
-        raise Unusual
-    outer, whole, inner, signed, version, size, first = _HEAD.unpack_from(der)
+    outer, inner, signed, version, size, first = _HEAD.unpack_from(der)
     if outer != _LONG_SEQUENCE or inner != _LONG_SEQUENCE or version != _VERSION_AND_INTEGER:
         raise Unusual
-    if whole + _TBS != len(der) or whole > MAX_CERTIFICATE_SIZE - _TBS or signed < _SHORTEST:
+    if size > _MAX_SERIAL or first >= _LONG or (first == 0 and size == 1):
         raise Unusual
-    if not 1 <= size <= _MAX_SERIAL or first >= _LONG:
+    if len(der) > MAX_CERTIFICATE_SIZE:
         raise Unusual
-    if first == 0 and (size == 1 or der[_SERIAL + 1] < _LONG):
-        raise Unusual
-    return _SERIAL + size, 2 * _TBS + signed
+    return _SERIAL + size, 2 * TBS + signed
 
 
 def cut_leaf(der: bytes) -> Cut:
@@ -146,9 +149,9 @@ def cut_leaf(der: bytes) -> Cut:
     at, tbs_end = head_of(der)
     issuer = _sequence(der, at)[1]
     validity = _sequence(der, issuer)[1]
-    if not der.startswith(VALIDITY, validity) or not der.startswith(UTC_TIME, validity + 17):
-        raise Unusual
     subject = validity + DATES
+    if not der.startswith(VALIDITY, validity) or not der.startswith(_UTC_TIME, validity + 17):
+        raise Unusual
     spki = _sequence(der, subject)[1]
     name, name_end = _common_name(der, subject, spki)
     extensions = _sequence(der, spki)[1]
@@ -166,11 +169,6 @@ def cut_leaf(der: bytes) -> Cut:
         head=issuer - at,
         suite=suite,
     )
-
-
-def tbs_of(der: bytes, end: int) -> bytes:
-    """Return the to-be-signed part, whose end is known."""
-    return der[_TBS:end]
 
 
 def serial_of(der: bytes, end: int) -> int:
@@ -229,17 +227,39 @@ def _key_id(der: bytes, extensions: int, end: int) -> int:
 
 
 def signature_of(der: bytes, at: int) -> bytes:
-    """Return the value of the BIT STRING that ends a certificate. Raises as `cut_leaf`."""
-    body, end = value_of(der, at)
-    if der[at] != _BIT_STRING or end != len(der) or der[body] != 0:
+    """
+    Return the value of the BIT STRING that ends a certificate, which the strict parser accepted.
+
+    Raises:
+        Unusual: it is no row of octets.
+    """
+    size = der[at + 1]
+    body = at + 2 if size < _LONG else at + 2 + (size & ~_LONG)
+    if der[body]:
         raise Unusual
-    return der[body + 1 : end]
+    return der[body + 1 :]
 
 
-def time_of(text: bytes) -> dt.datetime:
-    """Read the value of a UTCTime (RFC 5280 4.1.2.5.1). Raises ValueError."""
-    if not text[:12].isdigit() or text[12] != _Z:
-        raise Unusual
-    digits = text.decode()
-    century = "20" if digits < "5" else "19"
-    return dt.datetime.fromisoformat(f"{century}{digits[:6]}T{digits[6:]}")
+def time_of(digits: bytes) -> dt.datetime:
+    """
+    Read a UTCTime without its Z (RFC 5280 4.1.2.5.1).
+
+    Raises:
+        ValueError: there is no such time; the strict parser has refused that.
+    """
+    century = "20" if digits < b"5" else "19"
+    text = digits.decode()
+    return dt.datetime.fromisoformat(f"{century}{text[:6]}T{text[6:]}Z")
+
+
+def digits_of(moment: dt.datetime) -> bytes | None:
+    """
+    Return a time such that it compares with the digits of UTCTimes before 2050 as the times do.
+
+    None for a time that is not of those years.
+    """
+    utc = moment.astimezone(dt.UTC)
+    if not _FIRST_YEAR <= utc.year < _FIRST_YEAR_OF_1900S:
+        return None
+    digits = f"{utc:%y%m%d%H%M%S}".encode()
+    return digits + b"." if utc.microsecond else digits  # behind its second, before the next

@@ -10,6 +10,7 @@ them is left to `pki.pkix.certificate.load`, which reads every certificate.
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,11 +21,13 @@ from cryptography import x509
 from pki.ids import Fingerprint
 from pki.pkix.certificate import Certificate, Later, NormalName, load
 from pki.pkix.leaf_cut import (
+    BETWEEN_DATES,
     DATES,
+    DIGITS,
     KEY_ID_SIZE,
     KEYS,
     PLAIN,
-    UTC_TIME,
+    TBS,
     VALIDITY,
     Curve,
     Cut,
@@ -33,9 +36,7 @@ from pki.pkix.leaf_cut import (
     head_of,
     serial_of,
     signature_of,
-    tbs_of,
     time_of,
-    value_of,
 )
 from pki.pkix.recent import Recent
 
@@ -49,6 +50,10 @@ _CN_OID: Final = "2.5.4.3"
 _ALIKE: Final = 15
 """Shapes besides the newest that are kept although they begin alike and are as long."""
 
+_UNUSUAL: Final = (Unusual, ValueError, IndexError, struct.error)
+_NAMED: Final = 14
+"""Octets of an ECDSA algorithm and of the head of a short name behind it."""
+
 Key = tuple[int, bytes]
 
 
@@ -59,18 +64,16 @@ class Shape:
 
     Attributes:
         cut: where its parts lie.
-        before_dates, before_name, before_point, before_key_id, behind: fixed octets.
+        parts: takes a leaf apart behind its serial: fixed octets, then what varies, in turn.
+        fixed: octets of the former.
         curve: that of its keys; None where any octets are a key.
         text, normal: what stands before and behind the CN.
     """
 
     model: Certificate
     cut: Cut
-    before_dates: bytes
-    before_name: bytes
-    before_point: bytes
-    before_key_id: bytes
-    behind: bytes
+    parts: struct.Struct
+    fixed: tuple[bytes, ...]
     curve: Curve | None
     text: tuple[str, str]
     normal: tuple[NormalName, NormalName]
@@ -80,9 +83,14 @@ class Alike(Certificate):
     """
     A leaf of a known shape: a decision needs few of its fields, so the others are filled in when
     they are first asked for, from its octets or from its model.
+
+    Attributes:
+        begins, ends: digits of its dates, see `pki.pkix.leaf_cut.digits_of`.
     """
 
-    __slots__ = ("tbs_end",)
+    __slots__ = ("begins", "ends", "tbs_end")
+    begins: bytes
+    ends: bytes
     tbs_end: int
     shape: Shape
 
@@ -98,13 +106,25 @@ class Alike(Certificate):
         return self.tbs_end - self.shape.cut.end + place
 
 
+class _Draft(Alike):
+    """
+    What becomes an `Alike` once it is filled in.
+
+    A frozen dataclass costs 70 ns for each of its fields, this one 10.
+    """
+
+    __slots__ = ()
+    __setattr__ = object.__setattr__
+    __delattr__ = object.__delattr__
+
+
 class Leaves:
     """The shapes that one process has learnt; safe to share between threads."""
 
     def __init__(self, most: int = MOST, most_leaves: int = MOST_LEAVES) -> None:
         self._most = most
         self._shapes: dict[Key, tuple[Shape, ...]] = {}
-        self._read: Recent[bytes, Certificate] = Recent(most_leaves)
+        self._read: Recent[Fingerprint, Certificate] = Recent(most_leaves)
 
     @property
     def size(self) -> int:
@@ -120,22 +140,23 @@ class Leaves:
         """
         if not self._shapes:
             return load(der)
-        leaf = self._read.get(der)
+        fingerprint = Fingerprint.of(der)
+        leaf = self._read.get(fingerprint)
         if leaf is None:
-            leaf = self._cut(der)
+            leaf = self._cut(der, fingerprint)
             if leaf is None:
                 return load(der)  # and refused there if it is wrong
-            self._read.put(der, leaf)
+            self._read.put(fingerprint, leaf)
         return leaf
 
-    def _cut(self, der: bytes) -> Certificate | None:
+    def _cut(self, der: bytes, fingerprint: Fingerprint) -> Certificate | None:
         try:
             at, end = head_of(der)
             for shape in self._shapes.get(_key(der, at, end), ()):
-                found = _read(der, at, end, shape)
+                found = _read(der, fingerprint, at, end, shape)
                 if found is not None:
                     return found
-        except (Unusual, ValueError, IndexError):
+        except _UNUSUAL:
             pass
         return None
 
@@ -145,7 +166,7 @@ class Leaves:
             return leaf.shape
         try:
             cut = cut_leaf(leaf.der)
-        except (Unusual, ValueError, IndexError):
+        except _UNUSUAL:
             return None
         shape = _shape(leaf, cut)
         if shape is None:
@@ -154,61 +175,59 @@ class Leaves:
         while len(self._shapes) >= self._most:
             self._shapes.pop(next(iter(self._shapes)), None)
         held = self._shapes.get(key, ())
-        self._shapes[key] = (*held[-_ALIKE:], shape)
+        self._shapes[key] = (shape, *held[:_ALIKE])
         return shape
 
 
 def _key(der: bytes, at: int, end: int) -> Key:
     """
-    Return what shapes are looked up by: how long the rest is, and the issuer's algorithm and name.
+    Return what shapes are looked up by: how long the rest is, and how it begins.
 
-    Raises:
-        Unusual, IndexError: the name has an unusual length.
+    That is the algorithm and the whole name of the issuer, if the one is ECDSA and the other short.
     """
-    return end - at, der[at : value_of(der, at + 2 + der[at + 1])[1]]
+    return end - at, der[at : at + _NAMED + der[at + _NAMED - 1]]
 
 
-def _read(der: bytes, at: int, end: int, shape: Shape) -> Alike | None:
+def _read(der: bytes, fingerprint: Fingerprint, at: int, end: int, shape: Shape) -> Alike | None:
     """
     Return a leaf, or None if it has another shape.
 
     Raises:
-        Unusual, ValueError, IndexError: it is unusual, or the strict parser refuses it.
+        Unusual, ValueError, IndexError, struct.error: it is unusual, or the strict parser refuses
+            it.
     """
-    cut = shape.cut
-    dates, name, name_end = at + cut.validity, at + cut.name, at + cut.name_end
-    point, point_end, key_id = at + cut.point, at + cut.point_end, at + cut.key_id
-    if not (
-        der.startswith(shape.before_dates, at)
-        and der.startswith(UTC_TIME, dates + 17)
-        and der.startswith(shape.before_name, dates + DATES)
-        and der.startswith(shape.before_point, name_end)
-        and der.startswith(shape.before_key_id, point_end)
-        and der.startswith(shape.behind, key_id + KEY_ID_SIZE)
-        and ((plain := der[name:name_end]).isalnum() or PLAIN.fullmatch(plain))
-    ):
+    parts = shape.parts.unpack_from(der, at)
+    if parts[::2] != shape.fixed:
         return None
-    curve = shape.curve
-    if curve is not None and not curve.holds(der[point:point_end]):
+    begins, ends, name, x, y, _ = parts[1::2]
+    if not (name.isalnum() or PLAIN.fullmatch(name)):
+        return None
+    curve, cut = shape.curve, shape.cut
+    if curve is not None and not curve.holds(x, y):
         raise Unusual
-    text = plain.decode()
-    leaf = Alike.__new__(Alike)
-    put = object.__setattr__
-    put(leaf, "der", der)
-    put(leaf, "tbs_end", end)
-    put(leaf, "shape", shape)
-    put(leaf, "fingerprint", Fingerprint.of(der))
-    put(leaf, "subject_text", f"{shape.text[0]}{text}{shape.text[1]}")
-    put(leaf, "common_names", (text,))
-    put(leaf, "not_before", time_of(der[dates + 4 : dates + 17]))
-    put(leaf, "not_after", time_of(der[dates + 19 : dates + DATES]))
-    put(leaf, "spki", der[at + cut.spki : point_end])
-    put(leaf, "tbs", tbs_of(der, end))
-    put(leaf, "signature", signature_of(der, end + cut.head))
-    put(leaf, "x509", x509.load_der_x509_certificate(der))
-    put(leaf, "suite", cut.suite)
-    put(leaf, "later", Later())
-    return leaf
+    strict = x509.load_der_x509_certificate(der)  # dates and outer form hang on it
+    before, behind = shape.text
+    leaf: Any = _DRAFT(_Draft)
+    leaf.x509 = strict
+    leaf.der = der
+    leaf.tbs_end = end
+    leaf.shape = shape
+    leaf.fingerprint = fingerprint
+    leaf.begins = begins
+    leaf.ends = ends
+    text = name.decode()
+    leaf.common_names = (text,)
+    leaf.subject_text = f"{before}{text}{behind}"
+    leaf.tbs = der[TBS:end]
+    leaf.signature = signature_of(der, end + cut.head)
+    leaf.suite = cut.suite
+    leaf.later = Later()
+    leaf.__class__ = Alike
+    made: Alike = leaf
+    return made
+
+
+_DRAFT: Final = _Draft.__new__
 
 
 def _serial(leaf: Alike) -> int:
@@ -230,7 +249,15 @@ def _key_identifier(leaf: Alike) -> bytes:
     return leaf.der[begin : begin + KEY_ID_SIZE]
 
 
+def _spki(leaf: Alike) -> bytes:
+    cut = leaf.shape.cut
+    return leaf.der[leaf.at(cut.spki) : leaf.at(cut.point_end)]
+
+
 _CUT_LATER: Final[dict[str, Callable[[Alike], Any]]] = {
+    "not_before": lambda leaf: time_of(leaf.begins),
+    "not_after": lambda leaf: time_of(leaf.ends),
+    "spki": _spki,
     "serial": _serial,
     "subject": _subject,
     "normal_subject": _normal_subject,
@@ -248,15 +275,12 @@ def _shape(leaf: Certificate, cut: Cut) -> Shape | None:
     if leaf.is_ca or leaf.deviations or len(texts) != 2 or leaf.normal_subject.count(member) != 1:  # noqa: PLR2004 - before and behind
         return None
     where = leaf.normal_subject.index(member)
+    parts = _parts(cut)
     shape = Shape(
         model=leaf,
         cut=cut,
-        before_dates=der[at : at + cut.validity + len(VALIDITY)],
-        before_name=der[at + cut.validity + DATES : at + cut.name],
-        before_point=der[at + cut.name_end : at + cut.point],
-        before_key_id=der[at + cut.point_end : at + cut.key_id],
-        # the algorithm stands once more behind the to-be-signed part
-        behind=der[at + cut.key_id + KEY_ID_SIZE : at + cut.end] + der[at : at + cut.head],
+        parts=parts,
+        fixed=parts.unpack_from(der, at)[::2],
         curve=KEYS[cut.suite][2],
         text=(f"{texts[0]}CN=", texts[1]),
         normal=(leaf.normal_subject[:where], leaf.normal_subject[where + 1 :]),
@@ -264,10 +288,27 @@ def _shape(leaf: Certificate, cut: Cut) -> Shape | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # a reader that warns is not to be quick
-            again = _read(der, at, at + cut.end, shape)
-    except (Unusual, ValueError, IndexError, Warning):
+            again = _read(der, leaf.fingerprint, at, at + cut.end, shape)
+    except (*_UNUSUAL, Warning):
         return None
     return shape if again is not None and same(again, leaf) else None
+
+
+def _parts(cut: Cut) -> struct.Struct:
+    """Return what takes a leaf apart: its algorithm stands once more behind the rest of it."""
+    first = cut.point_end - cut.point if (curve := KEYS[cut.suite][2]) is None else curve.size
+    sizes = (
+        (cut.validity + len(VALIDITY), DIGITS),
+        (len(BETWEEN_DATES), DIGITS),
+        (cut.name - cut.validity - DATES + 1, cut.name_end - cut.name),
+        (cut.point - cut.name_end, first),
+        (0, cut.point_end - cut.point - first),
+        (cut.key_id - cut.point_end, KEY_ID_SIZE),
+        (cut.end - cut.key_id - KEY_ID_SIZE + cut.head, 0),
+    )
+    return struct.Struct(
+        "".join(f"{fixed}s{varying}s" for fixed, varying in sizes[:-1]) + f"{sizes[-1][0]}s"
+    )
 
 
 def same(one: Certificate, other: Certificate) -> bool:

@@ -31,7 +31,7 @@ class Suite(StrEnum):
     @property
     def edition(self) -> Edition:
         """The edition of ISO 15118 whose certificates use this suite."""
-        return Edition.ISO2 if self is Suite.P256 else Edition.ISO20
+        return _ISO2 if self is _P256 else _ISO20
 
     @property
     def signature_oid(self) -> str:
@@ -44,6 +44,10 @@ class Suite(StrEnum):
         return _HASH[self]
 
 
+_P256: Final = Suite.P256
+_ISO2: Final = Edition.ISO2
+_ISO20: Final = Edition.ISO20
+"""Looking up a member of an enumeration takes a while, and its hash is Python's."""
 _SIGNATURE_OID: Final = {
     Suite.P256: "1.2.840.10045.4.3.2",
     Suite.P521: "1.2.840.10045.4.3.4",

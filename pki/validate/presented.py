@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from pki.errors import BadInput
 from pki.model import ContractCheck, Fault
 from pki.pkix.certificate import Certificate, load
-from pki.pkix.leaves import Leaves
+from pki.pkix.leaves import Alike, Leaves
 
 MAX_PRESENTED: Final = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Presented:
+class Presented(NamedTuple):
     """
     Certificates, leaf first, or the reason why they cannot be judged.
+
+    A tuple, as every decision makes one.
 
     Attributes:
         by_hash: they were named by hash data and come from our store.
@@ -35,6 +35,8 @@ class Presented:
 
 NOTHING: Final = Presented()
 
+_new: Final = tuple.__new__
+
 LEAVES: Final = Leaves()
 """How leaves of known shapes are read; it changes how long that takes and nothing else."""
 
@@ -43,28 +45,38 @@ _issuer: Final = lru_cache(maxsize=1024)(load)
 
 
 @lru_cache(maxsize=256)
-def _issuers(ders: tuple[bytes, ...]) -> tuple[Certificate, ...]:
-    """Read what comes with leaves, which is the same again and again."""
-    return tuple(map(_issuer, ders))
+def _issuers(ders: tuple[bytes, ...]) -> tuple[tuple[Certificate, ...], bool]:
+    """Read what comes with leaves, the same again and again, and tell whether none comes twice."""
+    return tuple(map(_issuer, ders)), len(set(ders)) == len(ders)
 
 
 def read(check: ContractCheck) -> Presented:
     """Parse what was presented and ask what needs no path: count, duplicates, order."""
+    chain = check.chain
+    if not chain or check.unreadable is not None or len(chain) > MAX_PRESENTED:
+        return _unread(check)
+    first, beside = chain[0], chain[1:]
+    try:
+        leaf = LEAVES.read(first)
+        issuers, distinct = _issuers(beside)
+    except BadInput as error:
+        return Presented(fault=(Fault.UNREADABLE, error.message.rstrip(".")))
+    certificates = (leaf, *issuers)
+    if type(leaf) is Alike and distinct and first not in beside:
+        return _new(Presented, (certificates, None, False))
+    return Presented(certificates, _order_fault(certificates))
+
+
+def _unread(check: ContractCheck) -> Presented:
+    """Say why nothing is parsed."""
     if check.unreadable is not None:
         return Presented(fault=_named(check.unreadable))
     if check.chain is None:
         return NOTHING
     if not check.chain:
         return Presented(fault=(Fault.UNREADABLE, "no certificate was presented"))
-    if len(check.chain) > MAX_PRESENTED:
-        detail = f"{len(check.chain)}, at most {MAX_PRESENTED} are read"
-        return Presented(fault=(Fault.TOO_MANY_CERTIFICATES, detail))
-    try:
-        certificates = (LEAVES.read(check.chain[0]), *_issuers(check.chain[1:]))
-    except BadInput as error:
-        return Presented(fault=(Fault.UNREADABLE, error.message.rstrip(".")))
-    usual = certificates[0].shape is not None and len(set(check.chain)) == len(check.chain)
-    return Presented(certificates=certificates, fault=None if usual else _order_fault(certificates))
+    detail = f"{len(check.chain)}, at most {MAX_PRESENTED} are read"
+    return Presented(fault=(Fault.TOO_MANY_CERTIFICATES, detail))
 
 
 def unknown_hash(detail: str) -> Presented:

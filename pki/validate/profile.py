@@ -41,15 +41,11 @@ def emaid_of(leaf: Certificate) -> Emaid | None:
     """Return the EMAID in the leaf's only CN; its key's suite decides the edition ([V2G2-108])."""
     held = leaf.later
     if held.emaid is None and leaf.suite is not None and len(leaf.common_names) == 1:
-        held.emaid = _emaid(leaf.common_names[0], leaf.suite.edition)
+        try:
+            held.emaid = Emaid.parse(leaf.common_names[0], leaf.suite.edition)
+        except BadInput:
+            return None
     return held.emaid
-
-
-def _emaid(text: str, edition: Edition) -> Emaid | None:
-    try:
-        return Emaid.parse(text, edition)
-    except BadInput:
-        return None
 
 
 def wrong_role(path: Path, issuer_kind: Kind | None) -> str | None:

@@ -12,7 +12,6 @@ from pki.errors import BadInput
 from pki.ids import CheckDigit, Edition, Emaid, quote
 from pki.model import (
     EMAID_TOKEN_TYPE,
-    Account,
     Check,
     ContractState,
     Fault,
@@ -255,16 +254,17 @@ def _account(case: Case) -> Answer:
     if account is None:
         provider = case.emaid.provider.value if case.emaid else "unknown"
         return No(Fault.ACCOUNT_UNKNOWN, f"provider {provider}")
-    return _yes(_told(account))
+    return _yes(_told(account.provider_id.value, account.name))
 
 
-def account_line(account: Account, clause: str) -> Check:
+@lru_cache(maxsize=1024)
+def account_line(provider: str, name: str, clause: str) -> Check:
     """Return the line of a verdict about an account that is there."""
-    return line("account", "yes", _told(account), clause)
+    return line("account", "yes", _told(provider, name), clause)
 
 
-def _told(account: Account) -> str:
-    return f"{account.provider_id.value} ({account.name})"
+def _told(provider: str, name: str) -> str:
+    return f"{provider} ({name})"
 
 
 _CONTRACT_FAULTS: Final = {

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
 
 from pki.ids import CheckDigit, Edition, Emaid, Fingerprint
 from pki.model import (
@@ -19,7 +21,6 @@ from pki.model import (
     Accepted,
     CertificateStatus,
     Check,
-    Contract,
     ContractCheck,
     ContractState,
     DecisionPolicy,
@@ -28,10 +29,11 @@ from pki.model import (
     Status,
     Trust,
 )
-from pki.pkix.certificate import Certificate
+from pki.pkix.leaf_cut import digits_of
+from pki.pkix.leaves import Alike
 from pki.pkix.path import Route
 from pki.validate.case import EXPIRES_SOON, ROUTES, Case, not_asked
-from pki.validate.presented import Presented
+from pki.validate.presented import LEAVES, Presented
 from pki.validate.profile import MAX_SIZE, emaid_of
 from pki.validate.questions import account_line, same_emaid
 from pki.validate.upper import Upper
@@ -44,6 +46,7 @@ class Way:
 
     Attributes:
         policy: under which it was given.
+        text: the way up, behind the leaf's name.
         readable, between: its lines, but for those about path and account, which are the leaf's.
         path, account: clauses of these.
         issuers: their names and fingerprints; `anchor` is the last of these.
@@ -55,6 +58,7 @@ class Way:
     policy: DecisionPolicy
     readable: Check
     path: str
+    text: str
     between: tuple[Check, ...]
     account: str
     upper: Upper
@@ -69,11 +73,13 @@ def way_of(
     chain: Presented, check: ContractCheck, trust: Trust, policy: DecisionPolicy
 ) -> Way | None:
     """Return how leaves like the one that was presented are accepted, where that is known."""
-    route = _route(chain, trust)
-    if route is None or check.chain is None:
+    if check.chain is None or chain.by_hash or chain.fault is not None:
+        return None
+    route = ROUTES.route(chain.certificates, trust.identity)
+    if route is None:
         return None
     way = route.ways.get(_names_emaid(check))
-    if not isinstance(way, Way) or (way.policy is not policy and way.policy != policy):
+    if type(way) is not Way or (way.policy is not policy and way.policy != policy):
         return None
     return way
 
@@ -82,33 +88,21 @@ def accepted(
     way: Way, chain: Presented, check: ContractCheck, evidence: Evidence, now: dt.datetime
 ) -> Accepted | None:
     """Return the acceptance that the questions would come to, or None where they must be asked."""
-    return _acceptance(way, chain.certificates[0], check, evidence, now)
+    leaf = chain.certificates[0]
+    return _acceptance(way, leaf, check, evidence, now) if type(leaf) is Alike else None
 
 
 def learn(case: Case, verdict: Accepted) -> None:
     """Keep what an acceptance says of leaves like the one that it is about."""
-    route = _route(case.presented, case.trust)
-    if route is None or case.path is None or case.upper is None or case.emaid is None:
+    path, chain = case.path, case.presented
+    if path is None or case.upper is None or case.emaid is None or chain.by_hash:
         return
-    if case.path.certificates[1:] != route.issuers:
+    leaf = LEAVES.read(path.leaf.der)  # as the next of its shape
+    route = ROUTES.route((leaf, *chain.certificates[1:]), case.trust.identity)
+    if type(leaf) is not Alike or route is None or path.certificates[1:] != route.issuers:
         return
-    readable, path, *between, account = verdict.checks
-    edition = case.emaid.edition
-    way = Way(
-        route=route,
-        policy=case.policy,
-        readable=readable,
-        path=path.clause,
-        between=tuple(between),
-        account=account.clause,
-        upper=case.upper,
-        issuers=tuple((issuer.subject_text, issuer.fingerprint) for issuer in route.issuers),
-        anchor=route.issuers[-1].fingerprint,
-        edition=edition,
-        soon=EXPIRES_SOON[edition],
-        most=MAX_SIZE[edition],
-    )
-    again = _acceptance(way, case.path.leaf, case.check, case.evidence, case.now)
+    way = _way(case, case.upper, case.emaid.edition, route, verdict)
+    again = _acceptance(way, leaf, case.check, case.evidence, case.now)
     if again == verdict:  # no notes, nothing that was not asked
         route.ways[_names_emaid(case.check)] = way
 
@@ -116,10 +110,23 @@ def learn(case: Case, verdict: Accepted) -> None:
 # ----------------------------------------------------------------------
 
 
-def _route(chain: Presented, trust: Trust) -> Route | None:
-    if chain.fault is not None or chain.by_hash or not chain.certificates:
-        return None
-    return ROUTES.route(chain.certificates, trust.identity)
+def _way(case: Case, upper: Upper, edition: Edition, route: Route, verdict: Accepted) -> Way:
+    readable, path, *between, account = verdict.checks
+    return Way(
+        route=route,
+        policy=case.policy,
+        readable=readable,
+        path=path.clause,
+        text=upper.text,
+        between=tuple(between),
+        account=account.clause,
+        upper=upper,
+        issuers=tuple((issuer.subject_text, issuer.fingerprint) for issuer in route.issuers),
+        anchor=route.issuers[-1].fingerprint,
+        edition=edition,
+        soon=EXPIRES_SOON[edition],
+        most=MAX_SIZE[edition],
+    )
 
 
 def _names_emaid(check: ContractCheck) -> bool:
@@ -127,74 +134,102 @@ def _names_emaid(check: ContractCheck) -> bool:
 
 
 def _acceptance(
-    way: Way, leaf: Certificate, check: ContractCheck, evidence: Evidence, now: dt.datetime
+    way: Way, leaf: Alike, check: ContractCheck, evidence: Evidence, now: dt.datetime
 ) -> Accepted | None:
-    emaid, account = emaid_of(leaf), evidence.contract.account
-    if emaid is None or account is None or not _in_order(way, leaf, emaid, check, now):
+    emaid, found, moment = emaid_of(leaf), evidence.contract, _moment(way, now)
+    account, contract = found.account, found.contract
+    if emaid is None or account is None or contract is None or moment is None:
+        return None
+    if contract.state_at(now) is not _ACTIVE or emaid in contract.blocked:
         return None
     path = _statuses(way, leaf, evidence, now)
-    active = _is_active(evidence.contract.contract, emaid, now)
-    if path is None or not active or not ROUTES.certified(leaf, way.route):
+    if path is None or not _in_order(way, leaf, emaid, check, moment):
         return None
-    return Accepted(
-        emaid=emaid,
-        edition=way.edition,
-        checks=(
-            way.readable,
-            Check(
-                question="path",
-                answer="yes",
-                detail=f"{leaf.subject_text}{way.upper.text}",
-                clause=way.path,
-            ),
-            *way.between,
-            account_line(account, way.account),
-        ),
-        path=path,
-        with_chain=True,
-        account=account,
-        expires_soon=leaf.not_after - now <= way.soon,
-    )
+    if not ROUTES.certified(leaf, way.route):
+        return None
+    path_line = _new(Check, ("path", "yes", leaf.subject_text + way.text, way.path))
+    account_told = account_line(account.provider_id.value, account.name, way.account)
+    draft: Any = _DRAFT(_Draft)
+    draft.emaid = emaid
+    draft.edition = way.edition
+    draft.checks = (way.readable, path_line, *way.between, account_told)
+    draft.path = path
+    draft.with_chain = True
+    draft.account = account
+    draft.expires_soon = leaf.ends <= moment.soon
+    draft.__class__ = Accepted
+    made: Accepted = draft
+    return made
 
 
-def _in_order(
-    way: Way, leaf: Certificate, emaid: Emaid, check: ContractCheck, now: dt.datetime
-) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """A time, and the end of a leaf that expires soon then (`pki.pkix.leaf_cut.digits_of`)."""
+
+    now: bytes
+    soon: bytes
+
+
+@lru_cache(maxsize=256)
+def _moment(way: Way, now: dt.datetime) -> _Moment | None:
+    """Return a time, or None where not all issuers are in date or the digits do not do."""
+    digits = digits_of(now)
+    if digits is None or not (way.upper.not_before <= now <= way.upper.not_after):
+        return None
+    return _Moment(digits, digits_of(now + way.soon) or _CENTURY)
+
+
+def _in_order(way: Way, leaf: Alike, emaid: Emaid, check: ContractCheck, moment: _Moment) -> bool:
     """Tell whether dates, size and EMAID of a leaf are as they should be."""
-    upper = way.upper
-    if not (leaf.not_before <= now <= leaf.not_after):
+    if not (leaf.begins <= moment.now <= leaf.ends < _CENTURY):
         return False
-    if not (upper.not_before <= now <= upper.not_after):
+    if len(leaf.der) > way.most or emaid.check_digit is _WRONG:
         return False
-    if len(leaf.der) > way.most or emaid.check_digit is CheckDigit.WRONG:
-        return False
-    token = check.token if _names_emaid(check) else None
-    return token is None or token == emaid.presented or same_emaid(emaid, token)
-
-
-def _is_active(contract: Contract | None, emaid: Emaid, now: dt.datetime) -> bool:
-    return (
-        contract is not None
-        and contract.state_at(now) is ContractState.ACTIVE
-        and emaid not in contract.blocked
-    )
+    token = check.token
+    if token is None or token == emaid.presented or check.token_type != EMAID_TOKEN_TYPE:
+        return True
+    return same_emaid(emaid, token)
 
 
 def _statuses(
-    way: Way, leaf: Certificate, evidence: Evidence, now: dt.datetime
+    way: Way, leaf: Alike, evidence: Evidence, now: dt.datetime
 ) -> tuple[PathStatus, ...] | None:
     """Return what is known of the path where all of it is good and fresh."""
-    found = []
-    known = evidence.statuses.get
-    for subject, name in ((leaf.subject_text, leaf.fingerprint), *way.issuers):
+    known, name = evidence.statuses.get, leaf.fingerprint
+    first = status = known(name)
+    if status is None or not _is_good(status, now):
+        return None
+    found = [_new(PathStatus, (leaf.subject_text, name, status))]
+    for subject, name in way.issuers:
         status = known(name)
-        if status is None and name is way.anchor:
-            status = not_asked(evidence.read_at)
-        elif status is None or status.status is not Status.GOOD or _is_stale(status, now):
-            return None
-        found.append(PathStatus(subject, name, status))
+        if status is not first:  # mostly the same says the same of all of them
+            if status is None and name is way.anchor:
+                status = not_asked(evidence.read_at)
+            elif status is None or not _is_good(status, now):
+                return None
+        found.append(_new(PathStatus, (subject, name, status)))
     return tuple(found)
 
 
-def _is_stale(status: CertificateStatus, now: dt.datetime) -> bool:
-    return status.next_update is not None and status.next_update < now
+def _is_good(status: CertificateStatus, now: dt.datetime) -> bool:
+    """Tell whether a status is good and no older than it may be."""
+    fresh = status.next_update is None or status.next_update >= now
+    return fresh and status.status is _GOOD
+
+
+class _Draft(Accepted):
+    """What becomes an `Accepted` once it is filled in, see `pki.ids.Emaid`."""
+
+    __slots__ = ()
+    __setattr__ = object.__setattr__
+    __delattr__ = object.__delattr__
+
+
+_DRAFT: Final = _Draft.__new__
+_new: Final = tuple.__new__
+_CENTURY: Final = b"5"
+"""Behind the digits of all UTCTimes before 2050."""
+_ACTIVE: Final = ContractState.ACTIVE
+_GOOD: Final = Status.GOOD
+_WRONG: Final = CheckDigit.WRONG
+"""Looking up a member of an enumeration takes a while."""

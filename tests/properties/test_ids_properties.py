@@ -87,6 +87,14 @@ def test_every_spelling_of_an_iso2_emaid_leads_to_its_key(
     assert emaid.normalised == emaid.with_check_character == key + last
 
 
+@given(key=KEYS_14, last=st.sampled_from(["", *UPPER]))
+def test_the_usual_spelling_of_an_emaid_is_read_as_any_other(key: str, last: str) -> None:
+    usual = Emaid.parse(key + last, Edition.ISO2)
+    other = Emaid.parse((key + last).lower(), Edition.ISO2)
+    assert (usual, usual.check_digit) == (other, other.check_digit)
+    assert usual.presented == key + last
+
+
 @given(
     case=st.tuples(KEYS_14, st.just(Edition.ISO2)) | st.tuples(KEYS_ISO20, st.just(Edition.ISO20))
 )

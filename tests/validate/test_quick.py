@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 from typing import Any, Final
 
 import pytest
+from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pki.errors import BadInput
+from pki.ids import Emaid
 from pki.model import (
     Accepted,
     CertificateStatus,
@@ -24,7 +27,8 @@ from pki.model import (
 from pki.pkix import path as paths
 from pki.pkix.certificate import Certificate, load
 from pki.pkix.der import SEQUENCE, encode
-from pki.pkix.leaves import Leaves, same
+from pki.pkix.leaf_cut import digits_of, time_of
+from pki.pkix.leaves import Alike, Leaves, same
 from pki.pkix.suites import Suite, sign
 from pki.validate.presented import LEAVES
 from tests.builders import CONTRACT_USAGE, NOW, YEAR, Spec, chain, make
@@ -219,6 +223,64 @@ def test_every_defect_gets_the_verdict_of_the_long_way(override: dict[str, Any])
     world = world_of(Suite.P256)
     _agree(world, world.leaf(**override))
     _agree(world, world.leaf(**override))
+
+
+def test_the_strict_parser_takes_the_dates_that_there_are() -> None:
+    """So a leaf's dates need not be looked at until somebody asks for them."""
+    der = world_of(Suite.P256).leaf()
+    leaf, usual = load(der), b"240229235959"
+    where = der.index(f"{leaf.not_before:%y%m%d%H%M%S}Z".encode())
+    tried = [
+        b"%02d%02d%02d000000" % (y, m, d) for y in range(100) for m in (2, 4) for d in (29, 31)
+    ]
+    for at in range(0, len(usual), 2):
+        tried += [usual[:at] + b"%02d" % value + usual[at + 2 :] for value in range(100)]
+    for at in range(len(usual)):
+        tried += [usual[:at] + bytes((c,)) + usual[at + 1 :] for c in range(256)]
+    taken = 0
+    for digits in tried:
+        changed = der[:where] + digits + der[where + len(digits) :]
+        try:
+            x509.load_der_x509_certificate(changed)
+        except ValueError:
+            continue
+        assert digits.isdigit()
+        assert time_of(digits) == load(changed).not_before
+        taken += 1
+    assert taken > len(tried) // 20
+
+
+_moments = st.integers(0, 151 * 31_557_600).map(
+    lambda seconds: dt.datetime(1950, 1, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=seconds)
+)
+
+
+@given(until=_moments, apart=st.just(0) | st.integers(-(10**9), 10**9), more=st.integers(0, 9))
+def test_digits_compare_as_times_do(until: dt.datetime, apart: int, more: int) -> None:
+    moment = until + dt.timedelta(seconds=apart, microseconds=more)
+    told, limit = digits_of(moment), f"{until:%y%m%d%H%M%S}".encode()
+    assert (told is None) == (not 2000 <= moment.year < 2050)
+    if told is not None and 2000 <= until.year < 2050:
+        assert (told <= limit) == (moment <= until)
+        assert (limit <= told) == (until <= moment)
+
+
+def test_digits_of_a_time_elsewhere_are_those_of_utc() -> None:
+    there = dt.timezone(dt.timedelta(hours=14))
+    assert digits_of(dt.datetime(2050, 1, 1, 13, tzinfo=there)) == b"491231230000"
+
+
+@pytest.mark.parametrize("suite", list(Suite))
+def test_what_is_made_quickly_is_as_frozen_as_what_is_not(suite: Suite) -> None:
+    world = world_of(suite)
+    leaf = world.quick_leaf()
+    verdict = world.decide(leaf)
+    for value, name in ((leaf, "der"), (verdict, "emaid"), (verdict.emaid, "key")):
+        assert type(value) in (Alike, Accepted, Emaid)
+        with pytest.raises(FrozenInstanceError):
+            setattr(value, name, None)
+        with pytest.raises(FrozenInstanceError):
+            delattr(value, name)
 
 
 def test_issuers_of_one_name_are_told_apart() -> None:

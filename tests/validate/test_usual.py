@@ -30,8 +30,8 @@ from pki.pkix.certificate import Certificate, load
 from pki.pkix.suites import Suite
 from pki.validate.decide import decided
 from pki.validate.presented import LEAVES, Presented
-from tests.builders import CONTRACT_USAGE, NOW, YEAR, Spec, make
-from tests.validate.worlds import POLICY, World, world_of
+from tests.builders import CONTRACT_USAGE, NOW, YEAR, Spec, chain, make
+from tests.validate.worlds import POLICY, World, trust_in, world_of
 
 DAY: Final = dt.timedelta(days=1)
 
@@ -217,6 +217,16 @@ def _usually(
     check = world.check(leaf, token)
     verdict, way = decided(chain, check, world.evidence(leaf), world.trust, POLICY, NOW)
     return verdict if way is not None else None
+
+
+@pytest.mark.parametrize("suite", list(Suite))
+def test_the_second_leaf_of_a_shape_is_decided_without_the_questions(suite: Suite) -> None:
+    name = "DEMOAC00000007" if suite is Suite.P256 else "DEMOAC00000007X"
+    made = chain(suite=suite, leaf={"common_name": name})
+    world = World(made, trust_in(made), world_of(suite).good)
+    assert isinstance(world.decide(load(world.leaf())), Accepted)
+    leaf = LEAVES.read(world.leaf())
+    assert _usually(world, leaf) == world.decide(load(leaf.der))
 
 
 @pytest.mark.parametrize("suite", list(Suite))

@@ -17,8 +17,9 @@ from typing import Final
 
 from cryptography import x509
 
+from pki.ids import Fingerprint
 from pki.pkix.certificate import Certificate
-from pki.pkix.leaves import Leaves
+from pki.pkix.leaves import Alike, Leaves, Shape
 from pki.pkix.path.build import Search, find
 from pki.pkix.path.signatures import verifier
 from pki.pkix.path.values import CONTRACT, NoPath, Path
@@ -38,13 +39,18 @@ class Route:
     The way from a leaf's issuer to its anchor.
 
     Attributes:
-        others: certificates that are no such leaf.
+        scope, beside: for which anchors and pool, and for which certificates beside the leaf.
+        others: fingerprints of certificates that are no such leaf.
+        signer: fingerprint of the leaf's issuer.
         verifies: takes signature and to-be-signed part of a leaf.
         ways: what whoever asks keeps with it.
     """
 
+    scope: bytes
+    beside: Certificates
     issuers: Certificates
-    others: frozenset[Certificate]
+    others: frozenset[Fingerprint]
+    signer: str
     verifies: Callable[[bytes, bytes], bool]
     ways: dict[object, object] = field(default_factory=dict)
 
@@ -55,6 +61,7 @@ class Routes:
     def __init__(self, leaves: Leaves) -> None:
         self._leaves = leaves
         self._routes: Recent[_Key, Route] = Recent(MOST_ROUTES)
+        self._latest: dict[Shape, Route] = {}
         self._signatures: Recent[tuple[str, str], bool] = Recent(MOST_SIGNATURES)
 
     def find(
@@ -88,15 +95,26 @@ class Routes:
 
     def route(self, presented: Certificates, scope: bytes) -> Route | None:
         """Return the way that a leaf takes if its issuer signed it, where that is known."""
-        leaf = presented[0]
-        if leaf.shape is None:
+        leaf, beside = presented[0], presented[1:]
+        if type(leaf) is not Alike:
             return None
-        route = self._routes.get((leaf.shape, scope, presented[1:]))
-        return None if route is None or leaf in route.others else route
+        route = self._latest.get(leaf.shape)
+        if route is None or route.beside != beside or route.scope != scope:
+            route = self._routes.get((leaf.shape, scope, beside))
+            if route is None:
+                return None
+            self._note(leaf.shape, route)
+        return None if leaf.fingerprint in route.others else route
+
+    def _note(self, shape: Shape, route: Route) -> None:
+        """Keep the way that leaves of a shape took last: the next one mostly takes it as well."""
+        if len(self._latest) >= MOST_ROUTES:
+            self._latest.clear()
+        self._latest[shape] = route
 
     def certified(self, leaf: Certificate, route: Route) -> bool:
         """Verify a leaf's signature, unless that was done."""
-        key = (leaf.fingerprint.value, route.issuers[0].fingerprint.value)
+        key = (leaf.fingerprint.value, route.signer)
         if self._signatures.get(key):
             return True
         good = route.verifies(leaf.signature, leaf.tbs)
@@ -123,8 +141,11 @@ class Routes:
             return
         issuer = path.certificates[1]
         route = Route(
+            scope=scope,
+            beside=presented[1:],
             issuers=path.certificates[1:],
-            others=frozenset((*others, *anchors)),
+            others=frozenset(certificate.fingerprint for certificate in (*others, *anchors)),
+            signer=issuer.fingerprint.value,
             verifies=verifier(issuer.public_key, leaf.signature_oid),
         )
         self._routes.put((shape, scope, presented[1:]), route)

@@ -63,7 +63,12 @@ def _ask(rule: Rule, view: View) -> list[Finding]:
         messages = list(rule.check(view))
     except ValueError as error:
         messages = [f"it is malformed: {error}"]
+    if not messages:
+        return _NOTHING
     return [Finding(rule=rule.rule_id, clause=rule.clause, message=text) for text in messages]
+
+
+_NOTHING: Final[list[Finding]] = []
 
 
 __all__ = [

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
-from sqlalchemy import Connection, Executable, Row, Table
+from sqlalchemy import Connection, Dialect, Executable, LargeBinary, Row, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.types import TypeEngine
 
 from pki.model import ChangeKind
+from pki.store.columns import Line, UtcTime, seconds, storable_all
 from pki.store.faults import of_driver, translate
 
 Parameters = Mapping[str, object]
@@ -159,9 +161,8 @@ class Session:
         if not self.writable:
             raise TypeError("a read transaction was asked to write")
         dialect, names = self._connection.dialect, list(rows[0])
-        columns = [table.c[name] for name in names]
-        binders = [c.type.dialect_impl(dialect).bind_processor(dialect) or _same for c in columns]
-        values = [[bind(row[n]) for n, bind in zip(names, binders, strict=True)] for row in rows]
+        columns = [_bound(table.c[n].type, [row[n] for row in rows], dialect) for n in names]
+        values = list(zip(*columns, strict=True))
         cursor = self._connection.connection.cursor()
         try:
             if self.is_sqlite:
@@ -169,7 +170,7 @@ class Session:
                 words = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 - names of our schema
                 cursor.executemany(words, values)
             else:
-                _copy(cursor, table.name, names, values)
+                _copy(cursor, table, names, values)
         except (sqlite3.Error, psycopg.Error) as error:
             raise self.spoil(of_driver(error)) from error
         finally:
@@ -197,11 +198,34 @@ class Session:
         return error
 
 
-def _same(value: Any) -> Any:  # noqa: ANN401 - whatever the column holds
-    return value
+def _bound(kind: TypeEngine[Any], values: list[Any], dialect: Dialect) -> Sequence[Any]:
+    """Return the values of a column as the driver takes them."""
+    if isinstance(kind, Line):
+        return storable_all(values)
+    if isinstance(kind, UtcTime):  # rows of one transaction have few
+        kept = {value: None if value is None else seconds(value) for value in set(values)}
+        return [kept[value] for value in values]
+    bind = kind.dialect_impl(dialect).bind_processor(dialect)
+    return values if bind is None or isinstance(kind, LargeBinary) else list(map(bind, values))
 
 
-def _copy(cursor: Any, table: str, names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:  # noqa: ANN401 - psycopg's, as SQLAlchemy wraps it
-    with cursor.copy(f"COPY {table} ({', '.join(names)}) FROM STDIN") as copy:
+_BINARY: Final[Mapping[type[TypeEngine[Any]], str]] = {
+    Line: "text",
+    UtcTime: "int8",
+    LargeBinary: "bytea",
+}
+"""What PostgreSQL calls the types of the tables that are loaded."""
+
+
+def _copy(
+    cursor: Any,  # noqa: ANN401 - psycopg's, as SQLAlchemy wraps it
+    table: Table,
+    names: Sequence[str],
+    rows: Sequence[Sequence[object]],
+) -> None:
+    """Send rows as the database keeps them: octets as text would be twice as long."""
+    words = f"COPY {table.name} ({', '.join(names)}) FROM STDIN (FORMAT BINARY)"
+    with cursor.copy(words) as copy:
+        copy.set_types([_BINARY[type(table.c[name].type)] for name in names])
         for row in rows:
             copy.write_row(row)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pki.errors import Conflict, NotFound
+from pki.errors import BadInput, Conflict, NotFound
 from pki.ids import Edition, Fingerprint, ProviderId, SerialNumber, first_decision_id
 from pki.model import (
     Account,
@@ -360,6 +360,32 @@ def test_a_decision_that_repeats_another_comes_back_with_what_that_one_holds(
         assert tx.decisions.prune(LATER + dt.timedelta(seconds=1), NOW, 10) == 1
         assert tx.decisions.get(short.decision_id) is None
         assert tx.decisions.prune(LATER, NOW + dt.timedelta(seconds=1), 10) == 1
+
+
+def test_intents_and_certificates_that_were_loaded_together_come_back(database: Database) -> None:
+    zone = dt.timezone(dt.timedelta(hours=-3))
+    intents = [samples.intent(n, created_at=LATER.astimezone(zone)) for n in (1, 2, 3)]
+    records = [samples.certificate(n, common_name=f"DE8AACA2B3C4D{n}") for n in (1, 2, 3)]
+    with database.write() as tx:
+        tx.issuers.add(samples.issuer())
+        tx.intents.add_many(intents)
+        tx.certificates.add_many(records)
+    with database.read() as tx:
+        found = tx.intents.several([each.intent_id for each in intents])
+        assert list(found.values()) == intents
+        assert tx.certificates.by_intents([each.intent_id for each in intents]) == records
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"], ids=["nul", "surrogate"])
+def test_one_text_that_no_database_keeps_stops_all_that_are_loaded(
+    database: Database, text: str
+) -> None:
+    wrong = replace(samples.intent(2), owner=text)
+    with pytest.raises(BadInput) as refused, database.write() as tx:
+        tx.intents.add_many([samples.intent(1), wrong, replace(wrong, owner="\ud800ß")])
+    assert refused.value.code == "text_not_storable"
+    with database.read() as tx:
+        assert tx.intents.get(samples.intent(1).intent_id) is None
 
 
 def test_audit_chains_are_apart_and_in_order(database: Database) -> None:

@@ -39,7 +39,7 @@ from pki.ports import Deployment, Keys, Snapshots
 from pki.provision import upkeep
 from pki.realtime import RealTime, WebHook
 from pki.settings import MIN_PASSPHRASE, Settings
-from pki.settings.keys import Backend, Delegated
+from pki.settings.keys import Backend, Delegated, Prove
 from pki.signer import RemoteKeys, SignerClient
 from pki.status import Answers, View, refresh
 from pki.store.db import Database
@@ -181,6 +181,7 @@ def _build(
         keys=keys,
         signer=client,
         limits=settings.keys.limits,
+        prove_each=settings.keys.prove is Prove.EACH,
         skew=skew,
         vault=FileVault(settings.home / "keys" / "storage.key", opening.passphrase),
         clock=clock,

@@ -62,6 +62,11 @@ def sign_intents(
     return [signers[issuer.issuer_id].sign(intent.tbs) for intent, issuer in spent]
 
 
+def signs_here(deployment: Deployment, issuer: Issuer) -> bool:
+    """Tell whether an issuer's key is software in this very process, and of P-256."""
+    return deployment.signer is None and _signer(deployment, issuer).quick
+
+
 def _signer(deployment: Deployment, issuer: Issuer) -> Signer:
     signer = deployment.keys.signer(issuer.key_label)
     if signer.suite is not issuer.suite:

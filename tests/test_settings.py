@@ -111,6 +111,7 @@ def test_who_signs_ocsp_answers_and_how_it_is_named_are_settings(tmp_path: Path)
         ("mode = 'production'\n[keys]\npassphrase_file = 'x'", "signer.socket"),
         ("[status]\nunissued = 'good'", "status.unissued is neither unknown nor revoked"),
         ("[status]\nresponder_id = 'hash'", "status.responder_id is neither key nor name"),
+        ("[keys]\nprove = 'none'", "keys.prove is none of each, share"),
         ("[status]\nsigner = 'CA'", "status.signer is neither delegated nor ca"),
         ("= broken", "cannot be read"),
     ],

@@ -31,6 +31,7 @@ from pki.services import Services
 CHUNK: Final = 400
 """Rows that share their commits."""
 _WATCH_SECONDS: Final = 0.5
+_RARELY: Final = 50_000
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -231,4 +232,5 @@ def _in_worker(step: Step[T, R], work: T) -> R:
         _WORKER.append(Worker(wiring.build(job.home.settings()), job))
         gc.collect()
         gc.freeze()  # neither the rows nor what was imported is looked through again
+        gc.set_threshold(_RARELY)  # what a chunk makes has no cycles
     return step(_WORKER[0], work)

@@ -18,6 +18,7 @@ from typing import Final
 from pki import audit, contracts, sign
 from pki.errors import Conflict, PkiError, Unavailable
 from pki.ids import Emaid, Fingerprint, SerialNumber
+from pki.issue import proof
 from pki.issue.telling import tell_issued
 from pki.issue.twins import linted_tbs
 from pki.issue.values import Order
@@ -26,12 +27,11 @@ from pki.model import (
     ChangeKind,
     Intent,
     IntentState,
+    Issuer,
     IssuerState,
     Principal,
 )
-from pki.pkix import build
 from pki.pkix.profiles import Kind
-from pki.pkix.suites import verifies
 from pki.ports import Deployment, Transaction
 
 _SERIAL_OCTETS: Final = 16
@@ -180,20 +180,22 @@ def _intended(work: _Work) -> audit.Act:
 
 
 def _sign(deployment: Deployment, batch: Sequence[_Work]) -> None:
-    signatures = sign.sign_intents(deployment, [work.intent.intent_id for work in batch])
-    for work, signature in zip(batch, signatures, strict=True):
-        work.der = _prove(work.order, work.intent, signature)
+    linted = {work.intent.intent_id: work.intent.tbs for work in batch}
+
+    def same(intent: Intent, _issuer: Issuer) -> None:
+        if intent.tbs != linted[intent.intent_id]:
+            raise Unavailable("store_unavailable", "The store returned another intent.")
+
+    _prove_all(deployment, batch, sign.sign_intents(deployment, list(linted), same))
 
 
-def _prove(order: Order, intent: Intent, signature: bytes) -> bytes:
-    """Prove the signature, over the twin's bytes and under the issuer's key, and put it to them."""
-    key = order.issuer_certificate.public_key if order.issuer_certificate else order.public_key
-    if not verifies(key, signature, intent.tbs):
-        raise Unavailable(
-            "signature_not_proven",
-            f"The signature of {order.issuer.issuer_id} does not verify; nothing was issued.",
-        )
-    return build.assemble(intent.tbs, order.issuer.suite, signature)
+def _prove_all(deployment: Deployment, batch: Sequence[_Work], signatures: Sequence[bytes]) -> None:
+    signed = [
+        proof.Signed(work.order, work.intent, signature)
+        for work, signature in zip(batch, signatures, strict=True)
+    ]
+    for work, der in zip(batch, proof.proven(deployment, signed), strict=True):
+        work.der = der
 
 
 # --- the certificate -----------------------------------------------------------------------------

@@ -167,6 +167,7 @@ class Deployment:
         enrolment: what is asked before a certificate is issued.
         signer: the process that holds the keys of CAs; None where this one does.
         limits: bounds on the keys of CAs.
+        prove_each: every signature of a CA is verified, also of a software key in this process.
         skew: compares clocks before a CA signs; None: nobody does.
         desk: None where one decision is made and no more.
         approvals: who must agree before an act of consequence is done.
@@ -183,6 +184,7 @@ class Deployment:
     enrolment: EnrolmentRules = field(default_factory=EnrolmentRules)
     signer: SignerProcess | None = None
     limits: tuple[KeyLimit, ...] = ()
+    prove_each: bool = False
     skew: SkewGuard | None = None
     desk: Desk | None = None
     approvals: ApprovalPolicy = field(default_factory=ApprovalPolicy)

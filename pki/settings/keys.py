@@ -24,6 +24,7 @@ KEYS: Final[Mapping[str, type]] = {
     "keys.pin": str,
     "keys.pin_file": str,
     "keys.limits": list,
+    "keys.prove": str,
     "clock.max_skew_seconds": int,
     "signer.socket": str,
     "signer.database_url": str,
@@ -56,6 +57,18 @@ class Delegated(StrEnum):
 
     SAME = "same"
     FILES = "files"
+
+
+class Prove(StrEnum):
+    """
+    Which signatures of CAs are verified before anything is stored.
+
+    With `share` those of software keys of P-256 in the very process are: of each group the last,
+    and one of many. Those that another process or a token made are always verified, each.
+    """
+
+    EACH = "each"
+    SHARE = "share"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +106,7 @@ class KeySettings:
     token: str = ""
     pin: SecretSource | None = None
     limits: tuple[KeyLimit, ...] = ()
+    prove: Prove = Prove.SHARE
     max_skew: dt.timedelta = dt.timedelta(seconds=60)
     socket: Path | None = None
     signer_database: str | None = field(default=None, repr=False)
@@ -147,6 +161,7 @@ def _read(
         token=token,
         pin=pin,
         limits=_limits(values, faults),
+        prove=_choice(values, "keys.prove", Prove.SHARE, faults),
         max_skew=dt.timedelta(seconds=skew),
         socket=socket,
         signer_database=str(values["signer.database_url"])
@@ -237,6 +252,7 @@ def to_lines(settings: KeySettings) -> list[str]:
         *_line("pkcs11_token", settings.token, ""),
         *_source_lines("pin", settings.pin),
         *_limit_lines(settings.limits),
+        *_line("prove", settings.prove.value, usual.prove.value),
     ]
     signer = [
         *_line("socket", str(settings.socket or ""), ""),

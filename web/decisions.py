@@ -159,7 +159,7 @@ class Decisions:
     def _answer(self, request: HotRequest, found: Authorised) -> HotResponse:
         if request.raw_path == V1:
             self.metrics.authorisation("v1", found)
-            body = orjson.dumps(found.told or _told(found))
+            body = found.told() if found.told else orjson.dumps(_told(found))
             return HotResponse(status=200, headers={"Content-Type": JSON}, body=body)
         reference = found.authorisation.reference
         body = orjson.dumps(to_ocpp(found.decision, found.authorisation))

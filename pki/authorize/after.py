@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from pki import route, validate
 from pki.authorize import shown
@@ -49,13 +49,14 @@ class Authorised:
     Attributes:
         decision: None for credentials that are no contract certificates.
         lasting: how long both may be repeated; None where they must be made anew each time.
-        told: both, as `POST /v1/contracts/validate` answers; None where nobody wrote that yet.
+        told: makes the JSON of both, as `POST /v1/contracts/validate` answers; None where nobody
+            did.
     """
 
     decision: Decision | None
     authorisation: Authorisation
     lasting: validate.Lasting | None = None
-    told: dict[str, Any] | None = None
+    told: Callable[[], bytes] | None = None
 
 
 def questions_of(  # noqa: PLR0913 - what the questions look at

@@ -9,7 +9,7 @@ whitelist rule, until a range or an agreement begins or ends.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pki import route
@@ -31,6 +31,7 @@ from pki.model import (
 from pki.validate.turns import first_behind
 
 Key = tuple[object, ...]
+_NEVER: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
 _OF_NO_CONTRACT: Final = frozenset(
     (
         None,
@@ -45,11 +46,22 @@ _PARTY_ID: Final = 5
 """Characters of an identifier that name its eMSP where no range does."""
 
 
+class Like:
+    """Stands for all that authorisations say but contract, time and place."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Alike:
-    """What authorisations share: one of them."""
+    """
+    What authorisations share.
+
+    Attributes:
+        model: one of them.
+        like: the same for all that say the same; None where the place stands in what they say.
+    """
 
     model: Authorisation
+    like: Like | None
 
     def again(
         self, reference: str, at: dt.datetime, emaid: Emaid, contract: Contract, evse: str | None
@@ -99,7 +111,22 @@ def key_of(
     )
 
 
-def may_come_again(found: Authorisation) -> bool:
+def keep(directory: Directory, key: Key, found: Authorisation) -> Alike | None:
+    """Keep an authorisation for others, if it may come again."""
+    if not _may_come_again(found):
+        return None
+    said = replace(found, reference="", at=_NEVER, contract_id=None, contract=None, evse_id=None)
+    like = directory.kept.get(said)
+    if not isinstance(like, Like):
+        like = Like()
+        directory.kept.put(said, like)
+    at_one_place = found.fault is AuthorisationFault.NOT_HERE
+    alike = Alike(found, None if at_one_place else like)
+    directory.kept.put(key, alike)
+    return alike
+
+
+def _may_come_again(found: Authorisation) -> bool:
     """Tell whether an authorisation is one of those that differ in their contract alone."""
     return (
         found.fault in _OF_NO_CONTRACT

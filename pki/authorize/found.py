@@ -8,7 +8,7 @@ from pki import access
 from pki.authorize.told import from_json
 from pki.model import Authorisation, Principal, Role
 from pki.ports import Deployment, Transaction
-from pki.validate.repeats import get
+from pki.validate.forms import get
 
 
 def find(deployment: Deployment, principal: Principal, reference: str) -> Authorisation | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
 
 from pki import access, validate
 from pki.authorize.after import Authorised, Roaming, after, questions_of
-from pki.authorize.alike import Alike, key_of, may_come_again
+from pki.authorize.alike import Alike, keep, key_of
 from pki.authorize.case import Questions
 from pki.authorize.told import to_json
 from pki.model import (
@@ -24,8 +24,6 @@ from pki.model import (
 from pki.ports import Deployment
 from pki.realtime import RealTime
 from pki.validate.turns import first_behind
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,17 +100,15 @@ class _Group:
         self._directory = roaming.directory.now()
         self._realtime = _AtOnce(roaming.realtime)
         self._roaming = Roaming(directory=roaming.directory, realtime=self._realtime)
-        self._found: dict[int, tuple[Authorisation, Json, bool]] = {}
-        self._kept = self._directory.kept
+        self._found: dict[int, tuple[Authorisation, bool]] = {}
 
     def asked(self, at: int, ask: Ask) -> validate.Asked:
         """Return the contract decision that is asked first, and how to go on behind it."""
 
-        def further(decision: Decision, evidence: ContractEvidence) -> Json:
-            found, used = self._authorised(ask, decision, evidence)
-            told = to_json(found)
-            self._found[at] = found, told, used
-            return told
+        def further(decision: Decision, evidence: ContractEvidence) -> validate.Behind:
+            found, used, like = self._authorised(ask, decision, evidence)
+            self._found[at] = found, used
+            return validate.Behind(partial(to_json, found), like)
 
         return validate.Asked(
             principal=ask.principal, check=ask.check, action=ask.action, further=further
@@ -120,21 +116,21 @@ class _Group:
 
     def _authorised(
         self, ask: Ask, decision: Decision, evidence: ContractEvidence
-    ) -> tuple[Authorisation, bool]:
-        """Return an authorisation, and whether something was asked that no change log tells of."""
-        check = ask.check
-        key = key_of(self._directory, ask.principal, check, decision, evidence)
-        alike = self._kept.get(key) if key is not None else None
+    ) -> tuple[Authorisation, bool, object]:
+        """Return it, whether something was asked that no change log tells of, and its like."""
+        check, directory = ask.check, self._directory
+        key = key_of(directory, ask.principal, check, decision, evidence)
+        alike = directory.kept.get(key) if key is not None else None
         verdict, contract = decision.verdict, evidence.contract
         if isinstance(alike, Alike) and verdict.emaid is not None and contract is not None:
             names = (decision.decision_id, decision.decided_at)
-            return alike.again(*names, verdict.emaid, contract, check.evse_id), False
+            found = alike.again(*names, verdict.emaid, contract, check.evse_id)
+            return found, False, alike.like
         self._realtime.used = False
         found = after(self._deployment, self._questions(ask, decision), decision, evidence, check)
         used = self._realtime.used
-        if key is not None and not used and may_come_again(found):
-            self._kept.put(key, Alike(found))
-        return found, used
+        alike = keep(directory, key, found) if key is not None and not used else None
+        return found, used, alike.like if alike is not None else None
 
     def _questions(self, ask: Ask, decision: Decision) -> Questions:
         about = (self._roaming, self._directory, ask.principal, ask.check)
@@ -152,7 +148,7 @@ class _Group:
 
     def result(self, at: int, decided: validate.Decided) -> Authorised:
         """Return the authorisation behind a decision."""
-        found, told, used = self._found[at]
+        found, used = self._found[at]
         lasting = None if used else decided.lasting
         if lasting is not None:
             end = first_behind(self._directory.turns, lasting.since)
@@ -161,5 +157,5 @@ class _Group:
             decision=decided.decision,
             authorisation=found,
             lasting=lasting,
-            told=decided.told | {"authorisation": told},
+            told=decided.told,
         )

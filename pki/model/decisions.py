@@ -239,7 +239,8 @@ class DecisionRecord:
     Attributes:
         decision_id: begins with its second (`pki.ids.first_decision_id`) if it is of today's form.
         record: JSON of the inputs (chain, token, evidence, trust and policy versions) and the
-            result; of the receipt that `repeats` names where it names one.
+            result; of the receipt that `repeats` names where it names one. Of a usual decision:
+            its form and what is its own (`pki.validate.forms`).
         repeats: id of an earlier decision on the same inputs, or None.
     """
 
@@ -251,3 +252,17 @@ class DecisionRecord:
     asked_by: str
     record: str
     repeats: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptForm:
+    """
+    What receipts of one kind and one day have in common.
+
+    Attributes:
+        form_id: begins with the second in which the day began (`pki.ids.first_decision_id`).
+        text: JSON with blanks, see `pki.validate.forms`.
+    """
+
+    form_id: str
+    text: str

@@ -27,6 +27,7 @@ from pki.model import (
     IssuerState,
     Living,
     Party,
+    ReceiptForm,
     Revocation,
     Role,
     Standing,
@@ -299,12 +300,20 @@ class Decisions(Protocol):
 
     def add(self, record: DecisionRecord) -> None: ...
 
-    def add_many(self, records: Sequence[DecisionRecord]) -> None:
+    def add_many(
+        self, records: Sequence[DecisionRecord], forms: Sequence[ReceiptForm] = ()
+    ) -> None:
         """
         Store receipts; none is kept if one of them cannot be.
 
         Of one that repeats another, only id, time and the other's id are kept.
+
+        Args:
+            forms: those that the receipts name; one that is there already stays.
         """
+
+    def form(self, form_id: str) -> str | None:
+        """Return the text of a form, or None."""
 
     def get(self, decision_id: str) -> DecisionRecord | None: ...
 
@@ -313,7 +322,7 @@ class Decisions(Protocol):
         Forget at most `limit` receipts of each kind; return how many.
 
         Those that repeat another one go if they are older than `before`, others if they are older
-        than `originals_before`.
+        than `originals_before`; with the last of these go the forms that none can name any more.
         """
 
 

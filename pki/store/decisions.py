@@ -10,14 +10,18 @@ from sqlalchemy import Row, bindparam, delete, null, select
 
 from pki.errors import Conflict
 from pki.ids import first_decision_id
-from pki.model import DecisionRecord
+from pki.model import DecisionRecord, ReceiptForm
 from pki.store.columns import seconds, storable
-from pki.store.schema import decisions, repeated_decisions
+from pki.store.schema import decisions, receipt_forms, repeated_decisions
 from pki.store.session import Parameters, Rows, Session, Upsert
 
 _ADD: Final = Upsert.new(decisions)
 _ADD_ALL: Final = Rows.into(decisions)
 _ADD_REPEATED: Final = Rows.into(repeated_decisions)
+_ADD_FORMS: Final = Rows.into(receipt_forms, " ON CONFLICT DO NOTHING")
+_FORM: Final = select(receipt_forms.c.text).where(receipt_forms.c.form_id == bindparam("form_id"))
+_PRUNE_FORMS: Final = delete(receipt_forms).where(receipt_forms.c.form_id < bindparam("first"))
+_DAY: Final = dt.timedelta(days=1)
 _GET: Final = select(decisions, null().label("repeats")).where(
     decisions.c.decision_id == bindparam("decision_id")
 )
@@ -84,8 +88,12 @@ class DecisionRows:
         if not self._session.put(_ADD, _row(record)):
             raise Conflict("decision_exists", "There is a decision of this id already.")
 
-    def add_many(self, records: Sequence[DecisionRecord]) -> None:
-        """Store receipts; none is kept if one of them cannot be."""
+    def add_many(
+        self, records: Sequence[DecisionRecord], forms: Sequence[ReceiptForm] = ()
+    ) -> None:
+        """Store receipts, and the forms that they name; none is kept if one of them cannot be."""
+        if forms:
+            self._session.put_rows(_ADD_FORMS, [(form.form_id, form.text) for form in forms])
         full = [_values(record) for record in records if record.repeats is None]
         repeated = [
             (record.decision_id, seconds(record.decided_at), record.repeats)
@@ -98,10 +106,19 @@ class DecisionRows:
             self._session.put_rows(_ADD_REPEATED, repeated)
 
     def prune(self, before: dt.datetime, originals_before: dt.datetime, limit: int) -> int:
-        """Forget at most `limit` receipts of each kind; return how many."""
+        """Forget at most `limit` receipts of each kind, and forms of none; return how many."""
         first = {"first": first_decision_id(seconds(before)), "most": limit}
-        gone = self._session.change(_PRUNE_REPEATED, first)
-        return gone + self._session.change(_PRUNE, {"before": originals_before, "most": limit})
+        repeated = self._session.change(_PRUNE_REPEATED, first)
+        gone = self._session.change(_PRUNE, {"before": originals_before, "most": limit})
+        if repeated < limit and gone < limit:  # none is left that could name one of these
+            day = first_decision_id(seconds(originals_before - _DAY))
+            self._session.change(_PRUNE_FORMS, {"first": day})
+        return repeated + gone
+
+    def form(self, form_id: str) -> str | None:
+        """Return a form, or None."""
+        row = self._session.first(_FORM, {"form_id": form_id})
+        return str(row.text) if row is not None else None
 
     def get(self, decision_id: str) -> DecisionRecord | None:
         """Return the receipt, or None."""

@@ -34,7 +34,7 @@ from pki.model import (
 from pki.pkix.suites import Suite
 from pki.store.columns import key, line, metadata, octets, one_of, points_to, time
 
-REVISION: Final = "0020"
+REVISION: Final = "0021"
 """The migration that these tables belong to."""
 
 UNFINISHED: Final = "state IN ('open', 'signing')"
@@ -284,6 +284,14 @@ repeated_decisions: Final = Table(
     line("repeats"),  # a row of `decisions`, which stays as long
     key("decision_id"),
     sqlite_with_rowid=False,
+)
+
+receipt_forms: Final = Table(
+    "receipt_forms",
+    metadata,
+    line("form_id"),  # begins with the second in which its day began
+    line("text"),
+    key("form_id"),
 )
 
 audit: Final = Table(

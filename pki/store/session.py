@@ -60,13 +60,18 @@ class Rows:
     postgresql: str
 
     @classmethod
-    def into(cls, table: Table) -> Rows:
-        """Build the statement for a whole row of a table, its columns in their order."""
+    def into(cls, table: Table, behind: str = "") -> Rows:
+        """
+        Build the statement for a whole row of a table, its columns in their order.
+
+        Args:
+            behind: what follows it, such as a conflict clause, in words of both databases.
+        """
         names = [column.name for column in table.columns]
         head = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES"
         return cls(
-            sqlite=f"{head} ({', '.join('?' for _ in names)})",
-            postgresql=f"{head} ({', '.join('%s' for _ in names)})",
+            sqlite=f"{head} ({', '.join('?' for _ in names)}){behind}",
+            postgresql=f"{head} ({', '.join('%s' for _ in names)}){behind}",
         )
 
 

@@ -29,12 +29,13 @@ from pki.validate.files import EvidenceFiles, statuses
 from pki.validate.frame import Frame, read_frame
 from pki.validate.gather import gather, known_statuses
 from pki.validate.lasting import Lasting
-from pki.validate.many import Asked, Decided, Further, validate_many
+from pki.validate.many import Asked, Behind, Decided, Further, validate_many
 from pki.validate.receipts import Replay, find, prune, replay
 from pki.validate.render import to_json
 
 __all__ = [
     "Asked",
+    "Behind",
     "Decided",
     "EvidenceFiles",
     "Frame",

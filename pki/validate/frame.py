@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -24,11 +24,14 @@ from pki.model import (
     TrustAnchor,
 )
 from pki.pkix.certificate import Certificate, load
+from pki.pkix.recent import Recent
 from pki.ports import Transaction
 from pki.validate.turns import turns_of
 
 MOST_LISTED: Final = 1000
 """Blocked keys that one process keeps."""
+
+_KEPT: Final = 512
 
 _parsed = lru_cache(maxsize=1024)(load)
 
@@ -47,6 +50,7 @@ class Frame:
         evidence_issuers: identities of the CAs about whose certificates there is evidence.
         upper: our own CAs and the anchors by fingerprint.
         turns: when one of these begins or has ended, in order.
+        kept: what decisions keep with it.
     """
 
     trust: Trust
@@ -59,6 +63,9 @@ class Frame:
     evidence_issuers: frozenset[bytes]
     upper: Mapping[Fingerprint, Certificate]
     turns: tuple[dt.datetime, ...]
+    kept: Recent[object, object] = field(
+        default_factory=lambda: Recent(_KEPT), compare=False, repr=False
+    )
 
 
 def concerned(frame: Frame, change: Change) -> bool:

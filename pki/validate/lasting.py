@@ -6,7 +6,8 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pki.model import Accepted, Contract, DecisionRecord, Evidence, Rejected
+from pki.model import Accepted, Contract, DecisionRecord, Rejected
+from pki.pkix.certificate import Certificate
 from pki.validate import repeats
 from pki.validate.case import EXPIRES_SOON
 from pki.validate.frame import Frame
@@ -33,46 +34,77 @@ class Lasting:
     contract_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Above:
+    """
+    What lies above a leaf, as far as it ends an acceptance.
+
+    Attributes:
+        serials: of the certificates whose status counted.
+        turns: when one of those that were presented begins or has ended, in order.
+    """
+
+    serials: frozenset[int]
+    turns: tuple[dt.datetime, ...]
+
+
+def above_of(verdict: Accepted | Rejected, chain: Presented, frame: Frame) -> Above | None:
+    """
+    Return what lies above the leaf of an acceptance, or None where it may not be repeated.
+
+    Refusals may not, since many things mend them; nor what others told of their certificates, which
+    grows old.
+    """
+    if isinstance(verdict, Rejected) or chain.by_hash or not chain.certificates:
+        return None
+    leaf, *issuers = chain.certificates
+    presented = {certificate.fingerprint: certificate for certificate in issuers}
+    serials = {certificate.serial for certificate in issuers}
+    for entry in verdict.path:
+        if entry.status.source == "foreign":
+            return None
+        if entry.fingerprint == leaf.fingerprint:
+            continue
+        certificate = presented.get(entry.fingerprint) or frame.upper.get(entry.fingerprint)
+        if certificate is None:
+            return None
+        serials.add(certificate.serial)
+    turns = tuple(sorted(set(turns_of(issuers))))
+    return Above(serials=frozenset(serials), turns=turns)
+
+
 def lasting(  # noqa: PLR0913 - what the decision looked at, and what became of it
     record: DecisionRecord,
-    verdict: Accepted | Rejected,
+    above: Above | None,
     chain: Presented,
-    evidence: Evidence,
+    contract: Contract | None,
     frame: Frame,
     now: dt.datetime,
 ) -> Lasting | None:
-    """
-    Return how long an acceptance lasts, or None where that is not plain.
-
-    Refusals are not plain, since many things mend them; nor is what others told of their
-    certificates, which grows old.
-    """
-    contract = evidence.contract.contract
-    if isinstance(verdict, Rejected) or contract is None or chain.by_hash:
+    """Return how long an acceptance lasts, or None where that is not plain."""
+    if above is None or contract is None:
         return None
-    presented = {certificate.fingerprint: certificate for certificate in chain.certificates}
-    serials = {certificate.serial for certificate in chain.certificates}
-    for entry in verdict.path:
-        certificate = presented.get(entry.fingerprint) or frame.upper.get(entry.fingerprint)
-        if certificate is None or entry.status.source == "foreign":
-            return None
-        serials.add(certificate.serial)
-    ends = [now + repeats.LONGEST, first_behind(frame.turns, now), *_own(contract, chain)]
+    leaf = chain.certificates[0]
+    until = min(
+        now + repeats.LONGEST,
+        first_behind(frame.turns, now),
+        first_behind(above.turns, now),
+        *(end for end in _own(contract, leaf) if end > now),
+    )
     return Lasting(
         original=repeats.without_inputs(record),
         since=now,
-        until=min(end for end in ends if end > now),
-        serials=frozenset(serials),
+        until=until,
+        serials=above.serials | {leaf.serial},
         contract_id=contract.contract_id,
     )
 
 
-def _own(contract: Contract, chain: Presented) -> Iterator[dt.datetime]:
-    """Yield the times at which something about this contract and this chain changes."""
-    leaf = chain.certificates[0]
+def _own(contract: Contract, leaf: Certificate) -> Iterator[dt.datetime]:
+    """Yield the times at which something about this contract and this leaf changes."""
     for soon in EXPIRES_SOON.values():
         yield leaf.not_after - soon
-    yield from turns_of(chain.certificates)
+    yield from turns_of((leaf,))
     for moment in (contract.valid_from, contract.valid_until):
         if moment is not None:
             yield moment

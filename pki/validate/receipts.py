@@ -44,10 +44,11 @@ from pki.model import (
 )
 from pki.pkix.certificate import load
 from pki.ports import Deployment, Transaction
-from pki.validate import repeats
+from pki.validate import forms, repeats
 from pki.validate.decide import decide
 from pki.validate.presented import Presented
 from pki.validate.render import to_json
+from pki.validate.written import anchor_json, check_json, contract_json, policy_json, statuses_json
 
 Json = dict[str, Any]
 _FORMAT: Final = 1
@@ -93,16 +94,16 @@ def write(  # noqa: PLR0913 - the inputs of `decide`, all of which the receipt k
         "format": _FORMAT,
         "now": format_time(decision.decided_at),
         "readAt": format_time(evidence.read_at),
-        "check": _check_json(check),
+        "check": check_json(check),
         "chain": [base64.b64encode(c.der).decode() for c in chain.certificates],
         "byHash": chain.by_hash,
         "chainFault": list(chain.fault) if chain.fault else None,
-        "statuses": _statuses_json(chain, evidence, verdict),
-        "contract": _contract_json(evidence.contract),
-        "anchors": [_anchor_json(anchor) for anchor in trust.anchors],
+        "statuses": statuses_json(chain, evidence, verdict),
+        "contract": contract_json(evidence.contract),
+        "anchors": [anchor_json(anchor) for anchor in trust.anchors],
         "pool": [own.issuer_id for own in trust.pool],
         "trustVersion": trust.version,
-        "policy": _policy_json(policy),
+        "policy": policy_json(policy),
         "verdict": told,
     }
     if authorisation is not None:
@@ -126,7 +127,7 @@ def find(deployment: Deployment, principal: Principal, decision_id: str) -> Deci
 
 
 def _get(tx: Transaction, decision_id: str) -> DecisionRecord:
-    found = repeats.get(tx, decision_id)
+    found = forms.get(tx, decision_id)
     if found is None:
         raise NotFound(
             "decision_unknown",
@@ -178,80 +179,6 @@ def prune(deployment: Deployment, keep: dt.timedelta) -> int:
     return batches.each_apart(
         deployment, lambda tx, most: tx.decisions.prune(before, originals, most)
     )
-
-
-# --- values to JSON ------------------------------------------------------------------------------
-
-
-def _check_json(check: ContractCheck) -> Json:
-    return {
-        "presented": check.chain is not None,
-        "unreadable": check.unreadable,
-        "hashData": [
-            [h.algorithm, h.issuer_name_hash.hex(), h.issuer_key_hash.hex(), h.serial.value]
-            for h in check.hash_data
-        ],
-        "token": check.token,
-        "tokenType": check.token_type,
-        "edition": check.edition.value if check.edition else None,
-        "evseId": check.evse_id,
-        "stationId": check.station_id,
-    }
-
-
-def _statuses_json(chain: Presented, evidence: Evidence, verdict: Accepted | Rejected) -> Json:
-    """Keep the statuses of what was presented and of the path, and whatever was not good."""
-    named = {c.fingerprint for c in chain.certificates} | {p.fingerprint for p in verdict.path}
-    return {
-        fingerprint.value: {
-            "status": status.status.value,
-            "source": status.source,
-            "asOf": format_time(status.as_of),
-            "nextUpdate": format_time(status.next_update) if status.next_update else None,
-            "reason": status.reason.value if status.reason else None,
-            "revokedAt": format_time(status.revoked_at) if status.revoked_at else None,
-        }
-        for fingerprint, status in evidence.statuses.items()
-        if fingerprint in named or status.status is not Status.GOOD
-    }
-
-
-def _contract_json(evidence: ContractEvidence) -> Json:
-    contract, account = evidence.contract, evidence.account
-    return {
-        "ambiguous": evidence.ambiguous,
-        "id": contract.contract_id if contract else None,
-        "state": contract.state.value if contract else None,
-        "identifiers": [[i.edition.value, i.presented] for i in contract.identifiers]
-        if contract
-        else [],
-        "createdAt": format_time(contract.created_at) if contract else None,
-        "validFrom": _time_text(contract.valid_from if contract else None),
-        "validUntil": _time_text(contract.valid_until if contract else None),
-        "blocked": [[i.edition.value, i.presented] for i in contract.blocked] if contract else [],
-        "provider": contract.account.value if contract else None,
-        "account": [account.provider_id.value, account.name, format_time(account.created_at)]
-        if account
-        else None,
-    }
-
-
-def _time_text(value: dt.datetime | None) -> str | None:
-    return format_time(value) if value else None
-
-
-def _anchor_json(anchor: TrustAnchor) -> list[Any]:
-    return [anchor.certificate.fingerprint.value, sorted(domain.value for domain in anchor.domains)]
-
-
-def _policy_json(policy: DecisionPolicy) -> Json:
-    return {
-        "version": policy.version,
-        "status": {domain.value: rule.value for domain, rule in policy.status.items()},
-        "stale": {domain.value: rule.value for domain, rule in policy.stale.items()},
-        "askContract": policy.ask_contract,
-        "strictCheckDigit": policy.strict_check_digit,
-    }
 
 
 # --- JSON to values ------------------------------------------------------------------------------

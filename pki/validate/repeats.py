@@ -12,7 +12,6 @@ import datetime as dt
 import json
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -20,7 +19,6 @@ import orjson
 from pki.clock import format_time
 from pki.ids import first_decision_id
 from pki.model import DecisionRecord
-from pki.ports import Transaction
 
 LONGEST: Final = dt.timedelta(hours=1)
 """How long a decision may be repeated; its receipt outlives the last repetition by that."""
@@ -76,15 +74,7 @@ def without_inputs(record: DecisionRecord) -> DecisionRecord:
     )
 
 
-def get(tx: Transaction, decision_id: str) -> DecisionRecord | None:
-    """Return a receipt as a decision of its own would have written it, or None."""
-    found = tx.decisions.get(decision_id)
-    if found is None or found.repeats is None:
-        return found
-    return replace(found, record=_rewritten(found))
-
-
-def _rewritten(repeated: DecisionRecord) -> str:
+def rewritten(repeated: DecisionRecord) -> str:
     """Return the record as of the time of the receipt that repeats it."""
     told: Json = json.loads(repeated.record)
     reference, at = repeated.decision_id, format_time(repeated.decided_at)
@@ -96,8 +86,8 @@ def _rewritten(repeated: DecisionRecord) -> str:
     return text(told)
 
 
-def text(record: Json) -> str:
-    """Return a record as it is kept; a command line may hold text that is no Unicode."""
+def text(record: object) -> str:
+    """Return JSON as it is kept; a command line may hold text that is no Unicode."""
     try:
         return orjson.dumps(record).decode()
     except TypeError:

@@ -42,6 +42,7 @@ from tests.homes import ADMIN, EMAID, MO_BRANCH, make_home
 from tests.web.deciding import BEGIN, OCPP, OTHER, World, body_of, new_world, plain, reference
 from web import again
 from web.decisions import V1
+from web.hot import HotResponse
 
 
 @pytest.fixture
@@ -318,7 +319,7 @@ class Changes(RuleBasedStateMachine):
         self.stack = ExitStack()
         self.world = new_world(self.stack, home)
         self.deployment = self.world.elsewhere.deployment
-        self.names = 0
+        self.names = self.asks = 0
 
     def teardown(self) -> None:
         if hasattr(self, "stack"):
@@ -398,17 +399,28 @@ class Changes(RuleBasedStateMachine):
                 if back:
                     trust.add(self.deployment, ADMIN, anchor.der, Domain.MO)
 
+    def receipt(self, answer: HotResponse) -> Any:
+        return plain(json.loads(validate.find(self.deployment, ADMIN, reference(answer)).record))
+
     @invariant()
     def equal(self) -> None:
         if not hasattr(self, "world"):
             return
         for emaid, path in ((EMAID, V1), (OTHER, V1), (EMAID, OCPP)):
             request = self.world.request(emaid, path)
-            for _ in range(2):
-                (found,) = self.world.decisions.many([request])
+            self.asks += 1
+            new = replace(request, body=request.body + b" " * self.asks)  # not to be remembered
+            for each in (request, request, new):
+                (found,) = self.world.decisions.many([each])
                 if found is None:  # somebody must be asked, who is not asked here
                     continue
-                assert body_of(found) == body_of(self.world.anew(request))
+                anew = self.world.anew(each)
+                assert body_of(found) == body_of(anew)
+            if found is not None:
+                one, other = (
+                    validate.find(self.deployment, ADMIN, reference(a)) for a in (found, anew)
+                )
+                assert plain(json.loads(one.record)) == plain(json.loads(other.record))
         if found is not None:
             assert validate.replay(self.deployment, ADMIN, reference(found)).same
 

@@ -101,6 +101,9 @@ def learn(case: Case, verdict: Accepted) -> None:
     route = ROUTES.route((leaf, *chain.certificates[1:]), case.trust.identity)
     if type(leaf) is not Alike or route is None or path.certificates[1:] != route.issuers:
         return
+    held = route.ways.get(_names_emaid(case.check))
+    if type(held) is Way and held.policy == case.policy:
+        return  # it says the same, and others hold on to it
     way = _way(case, case.upper, case.emaid.edition, route, verdict)
     again = _acceptance(way, leaf, case.check, case.evidence, case.now)
     if again == verdict:  # no notes, nothing that was not asked

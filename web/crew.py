@@ -27,6 +27,9 @@ PATIENCE: Final = 0.001
 _FEW: Final = 4
 """A group that is smaller than this is no reason to wait for others."""
 
+_WITHOUT: Final = 16
+"""Groups that wait for nobody, behind one that waited in vain."""
+
 Answer = HotResponse | PkiError | None
 """None, or the error that somebody else is to tell, where there is no answer."""
 Done = Callable[[Answer], None]
@@ -39,7 +42,9 @@ class Crew:
     Asked by an event loop, one at a time.
 
     Who was answered in a group asks again together with the others of that group, or nearly so;
-    without waiting for them, every other group would be the first to come and nobody else.
+    without waiting for them, every other group would be the first to come and nobody else. Others
+    ask when something becomes due, whenever they were answered: once they were waited for in vain,
+    nobody is for some groups.
 
     Args:
         work: answers a group; None for what somebody else is to answer.
@@ -62,6 +67,7 @@ class Crew:
         """Belong to a loop that was not heard of before."""
         self._arrived: list[_Waiting] = []
         self._busy = False
+        self._without = 0  # groups that still wait for nobody
         self._wanted = self._wants(0)
         self._call: asyncio.Handle | None = None
 
@@ -107,13 +113,19 @@ class Crew:
         if len(self._arrived) >= self._wanted:
             self._call = loop.call_soon(self._send, loop)
         else:
-            self._call = loop.call_later(self._patience or PATIENCE, self._send, loop)
+            self._call = loop.call_later(self._patience or PATIENCE, self._give_up, loop)
+
+    def _give_up(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Hand over what came until now."""
+        self._without = _WITHOUT
+        self._send(loop)
 
     def _wants(self, last: int) -> int:
         """Return how many a group waits for, behind one of `last` requests."""
         if self._patience:
             return MOST
-        return last if last >= _FEW else 1
+        self._without = max(0, self._without - 1)
+        return last if last >= _FEW and not self._without else 1
 
     def _send(self, loop: asyncio.AbstractEventLoop) -> None:
         self._call = None

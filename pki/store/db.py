@@ -239,6 +239,20 @@ class Database:
         finally:
             _roll_back(connection)
 
+    def tidy(self) -> None:
+        """
+        Move what SQLite's write-ahead log holds into its file, where nobody else does; PostgreSQL
+        does so by itself.
+
+        Nobody waits for it: else the commit that makes the log long does it, which takes 10 ms.
+        Whatever fails is tried again by that commit.
+        """
+        if self._backend.path is None or not self._backend.path.exists():
+            return
+        with suppress(SQLAlchemyError, Unavailable):
+            connection = self._begin("PRAGMA wal_checkpoint(PASSIVE)")
+            connection.close()
+
     def _begin_write(self) -> Connection:
         """
         Open a write; while the database stays locked, one caller at a time waits for it.

@@ -28,6 +28,11 @@ _OVERFLOW: Final = 10
 _CONNECT_TIMEOUT: Final = 5
 _PAUSE: Final = 0.02
 _SQLITE: Final = "sqlite:///"
+_PRAGMAS: Final = (
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    "wal_autocheckpoint = 8000",  # pages; `Database.tidy` comes first where a worker runs
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +101,7 @@ def _sqlite(path: Path, wait: float) -> Backend:
 
     def configure(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
         record.info["file"] = _identity(file)
-        for pragma in ("synchronous = FULL", "foreign_keys = ON"):
+        for pragma in _PRAGMAS:
             connection.cursor().execute(f"PRAGMA {pragma}")
         _use_wal(connection, wait)
 

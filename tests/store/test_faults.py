@@ -191,6 +191,45 @@ def test_a_removed_file_is_unavailable_and_does_not_come_back_empty(
         assert tx.setting("mode") is None
 
 
+def test_what_was_written_is_moved_into_the_file_while_others_read_and_write(
+    sqlite_store: Database, file: Path, tmp_path: Path
+) -> None:
+    alone = tmp_path / "alone.db"
+    _write(sqlite_store, text="moved")
+    sqlite_store.tidy()
+    alone.write_bytes(file.read_bytes())  # without its log
+    assert _text(alone) == "moved"
+    with sqlite_store.read() as tx, sqlite_store.write() as other:
+        other.put_setting("text", "later")
+        sqlite_store.tidy()
+        assert tx.setting("text") == "moved"
+    assert _text(file) == "later"
+
+
+def _text(file: Path) -> str | None:
+    with closing(sqlite3.connect(file)) as connection:
+        query = "SELECT value FROM settings WHERE name = 'text'"
+        row = connection.execute(query).fetchone()
+    return None if row is None else str(row[0])
+
+
+def test_tidying_what_is_lost_says_nothing_and_makes_no_file(
+    sqlite_store: Database, file: Path
+) -> None:
+    for part in file.parent.glob("pnc.db*"):
+        part.unlink()
+    sqlite_store.tidy()
+    assert not file.exists()
+    assert _refusal(sqlite_store) == "store_unavailable"
+
+
+def test_postgresql_tidies_by_itself(database: Database) -> None:
+    _write(database)
+    database.tidy()
+    with database.read() as tx:
+        assert tx.setting("mode") == "demo"
+
+
 def test_a_damaged_file_is_unavailable(sqlite_store: Database, file: Path) -> None:
     sqlite_store.close()
     file.write_bytes(b"not a database" * 1000)

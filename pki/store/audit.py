@@ -13,6 +13,7 @@ from sqlalchemy import Row, bindparam, func, literal, or_, select, tuple_, updat
 
 from pki.errors import Conflict
 from pki.model import AuditEntry, AuditQuery, Checkpoint
+from pki.store.hot import hot
 from pki.store.schema import audit, audit_heads
 from pki.store.schema_audit import audit_checkpoints
 from pki.store.session import Session, Upsert
@@ -21,10 +22,11 @@ _PAGE: Final = 500
 _EMPTY: Final = {"sequence": 0, "hash": b""}
 """A head row without an entry: made only to be locked."""
 
-_HEAD: Final = select(audit_heads).where(audit_heads.c.chain == bindparam("chain"))
-_LOCK_HEAD: Final = _HEAD.with_for_update()
+_OF_CHAIN: Final = select(audit_heads).where(audit_heads.c.chain == bindparam("chain"))
+_HEAD: Final = hot(_OF_CHAIN)
+_LOCK_HEAD: Final = hot(_OF_CHAIN.with_for_update())
 _OPEN_CHAIN: Final = Upsert.new(audit_heads)
-_MOVE_HEAD: Final = (
+_MOVE_HEAD: Final = hot(
     update(audit_heads)
     .where(
         audit_heads.c.chain == bindparam("the_chain"),

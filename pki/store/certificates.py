@@ -15,15 +15,18 @@ from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
 from pki.store import lookups
 from pki.store.expiry_sql import ENDING, expiring_page
+from pki.store.hot import hot
 from pki.store.schema import blocked_keys, certificates, revocations
 from pki.store.session import Parameters, Session, Upsert
 
 _ADD: Final = Upsert.new(certificates)
-_BY_FINGERPRINTS: Final = select(certificates).where(
-    certificates.c.fingerprint.in_(bindparam("fingerprints", expanding=True))
+_BY_FINGERPRINTS: Final = hot(
+    select(certificates).where(
+        certificates.c.fingerprint.in_(bindparam("fingerprints", expanding=True))
+    )
 )
-_BY_FINGERPRINT: Final = select(certificates).where(
-    certificates.c.fingerprint == bindparam("fingerprint")
+_BY_FINGERPRINT: Final = hot(
+    select(certificates).where(certificates.c.fingerprint == bindparam("fingerprint"))
 )
 _BY_SERIAL: Final = (
     select(certificates)
@@ -62,11 +65,15 @@ _BY_KEY: Final = (
     .where(certificates.c.spki_sha256 == bindparam("spki_sha256"))
     .order_by(certificates.c.fingerprint)
 )
-_BY_KEYS: Final = select(certificates).where(
-    certificates.c.spki_sha256.in_(bindparam("spki_sha256s", expanding=True))
+_BY_KEYS: Final = hot(
+    select(certificates).where(
+        certificates.c.spki_sha256.in_(bindparam("spki_sha256s", expanding=True))
+    )
 )
-_BY_INTENTS: Final = select(certificates).where(
-    certificates.c.intent_id.in_(bindparam("intent_ids", expanding=True))
+_BY_INTENTS: Final = hot(
+    select(certificates).where(
+        certificates.c.intent_id.in_(bindparam("intent_ids", expanding=True))
+    )
 )
 _BY_CONTRACT: Final = (
     select(certificates)
@@ -78,9 +85,11 @@ _RELEASE: Final = delete(revocations).where(
     revocations.c.issuer_id == bindparam("the_issuer"),
     revocations.c.serial == bindparam("the_serial"),
 )
-_REVOCATION: Final = select(revocations).where(
-    revocations.c.issuer_id == bindparam("issuer_id"),
-    revocations.c.serial == bindparam("serial"),
+_REVOCATION: Final = hot(
+    select(revocations).where(
+        revocations.c.issuer_id == bindparam("issuer_id"),
+        revocations.c.serial == bindparam("serial"),
+    )
 )
 _REVOCATIONS: Final = select(revocations).where(
     # pairs, (issuer_id, serial) IN (VALUES …), would make SQLite scan the whole table
@@ -88,8 +97,10 @@ _REVOCATIONS: Final = select(revocations).where(
     revocations.c.serial.in_(bindparam("serials", expanding=True)),
 )
 _BLOCK: Final = Upsert.new(blocked_keys)
-_BLOCKED: Final = select(blocked_keys.c.spki_sha256).where(
-    blocked_keys.c.spki_sha256 == bindparam("spki_sha256")
+_BLOCKED: Final = hot(
+    select(blocked_keys.c.spki_sha256).where(
+        blocked_keys.c.spki_sha256.in_(bindparam("spki_sha256s", expanding=True))
+    )
 )
 
 
@@ -305,10 +316,8 @@ class CertificateRows:
         """Return those of the keys that are on the block list, with one query."""
         if not spki_sha256s:
             return set()
-        query = select(blocked_keys.c.spki_sha256).where(
-            blocked_keys.c.spki_sha256.in_(spki_sha256s)
-        )
-        return {bytes(row.spki_sha256) for row in self._session.rows(query)}
+        rows = self._session.rows(_BLOCKED, {"spki_sha256s": spki_sha256s})
+        return {bytes(row.spki_sha256) for row in rows}
 
     def all_blocked(self, most: int) -> frozenset[bytes] | None:
         """Return the whole block list; None where it has more than `most` keys."""
@@ -317,7 +326,7 @@ class CertificateRows:
 
     def key_blocked(self, spki_sha256: bytes) -> bool:
         """Tell whether a public key is on the block list."""
-        return self._session.first(_BLOCKED, {"spki_sha256": spki_sha256}) is not None
+        return bool(self.keys_blocked([spki_sha256]))
 
 
 def _row(record: CertificateRecord) -> Parameters:

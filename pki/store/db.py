@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import psycopg
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -16,7 +18,7 @@ from pki.errors import Unavailable
 from pki.ports import Description
 from pki.store import snapshot
 from pki.store.engines import open_backend
-from pki.store.faults import busy, translate, unavailable
+from pki.store.faults import busy, of_driver, translate, unavailable
 from pki.store.schema import REVISION
 from pki.store.session import Session
 from pki.store.snapshot import Snapshot
@@ -66,8 +68,10 @@ class Database:
         """
         connection = self._begin(self._backend.begin_read)
         try:
-            yield Unit(Session(connection, writable=False))
-            _commit(connection)  # at a ROLLBACK psycopg forgets every prepared statement
+            session = Session(connection, writable=False)
+            yield Unit(session)
+            if session.failure is None:
+                _commit(connection)  # at a ROLLBACK psycopg forgets every prepared statement
         finally:
             _roll_back(connection)
 
@@ -135,6 +139,7 @@ class Database:
 
         connection = self._begin(self._backend.begin_write)
         try:
+            connection.begin()  # of what has begun, SQLAlchemy is told
             for statement in self._backend.before_migration:
                 connection.exec_driver_sql(statement)
             migrate.upgrade(connection)
@@ -211,6 +216,7 @@ class Database:
 
         connection = self._begin(self._backend.begin_write)
         try:
+            connection.begin()  # of what has begun, SQLAlchemy is told
             for statement in self._backend.before_migration:
                 connection.exec_driver_sql(statement)
             migrate.upgrade(connection, description.revision)
@@ -297,25 +303,38 @@ class Database:
             self._process = os.getpid()
         connection = self._backend.engine.connect()
         try:
-            connection.exec_driver_sql(statement)
+            _say(connection, statement)
         except BaseException:
             connection.close()
             raise
         return connection
 
 
+def _say(connection: Connection, statement: str) -> None:
+    """Have the driver run a statement; one that died in the pool is left to SQLAlchemy to find."""
+    driver = connection.connection
+    try:
+        driver.cursor().execute(statement)
+    except (sqlite3.Error, psycopg.Error) as error:
+        known: Any = error  # whichever driver this connection has
+        if not connection.dialect.is_disconnect(known, driver.dbapi_connection, None):
+            raise of_driver(error) from error
+        connection.exec_driver_sql(statement)
+
+
 def _commit(connection: Connection) -> None:
     try:
-        connection.commit()
-    except SQLAlchemyError as error:
-        raise translate(error) from error
+        connection.connection.commit()
+    except (sqlite3.Error, psycopg.Error) as error:
+        raise of_driver(error) from error
 
 
 def _roll_back(connection: Connection) -> None:
     """End whatever is left of the transaction and give the connection back."""
     try:
-        connection.rollback()
-    except SQLAlchemyError:
+        if not connection.invalidated:
+            connection.connection.rollback()
+    except (SQLAlchemyError, sqlite3.Error, psycopg.Error):
         with suppress(SQLAlchemyError):  # never back into the pool with a transaction open
             connection.invalidate()
     finally:

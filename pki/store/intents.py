@@ -12,20 +12,21 @@ from pki.ids import Edition, SerialNumber
 from pki.model import Intent, IntentState
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
+from pki.store.hot import hot
 from pki.store.schema import UNFINISHED, intents
 from pki.store.session import Parameters, Session, Upsert
 
 _ADD: Final = Upsert.new(intents)
-_GET: Final = select(intents).where(intents.c.intent_id == bindparam("intent_id"))
-_MOVE: Final = (
+_GET: Final = hot(select(intents).where(intents.c.intent_id == bindparam("intent_id")))
+_MOVE: Final = hot(
     update(intents)
     .where(intents.c.intent_id == bindparam("the_intent"), intents.c.state == bindparam("before"))
     .values(state=bindparam("after"))
 )
-_SEVERAL: Final = select(intents).where(
-    intents.c.intent_id.in_(bindparam("intent_ids", expanding=True))
+_SEVERAL: Final = hot(
+    select(intents).where(intents.c.intent_id.in_(bindparam("intent_ids", expanding=True)))
 )
-_MOVE_MANY: Final = (
+_MOVE_MANY: Final = hot(
     update(intents)
     .where(
         intents.c.intent_id.in_(bindparam("the_intents", expanding=True)),

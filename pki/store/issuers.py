@@ -11,19 +11,20 @@ from pki.ids import Edition
 from pki.model import Issuer, IssuerState
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
+from pki.store.hot import hot
 from pki.store.schema import issuers
 from pki.store.session import Session, Upsert
 
 _ADD: Final = Upsert.new(issuers)
-_GET: Final = select(issuers).where(issuers.c.issuer_id == bindparam("issuer_id"))
+_GET: Final = hot(select(issuers).where(issuers.c.issuer_id == bindparam("issuer_id")))
 _ACTIVE: Final = (
     select(issuers)
     .where(issuers.c.name == bindparam("name"), issuers.c.state == IssuerState.ACTIVE)
     .order_by(issuers.c.generation.desc())
     .limit(1)
 )
-_ALL: Final = select(issuers).order_by(
-    issuers.c.created_at, issuers.c.generation, issuers.c.issuer_id
+_ALL: Final = hot(
+    select(issuers).order_by(issuers.c.created_at, issuers.c.generation, issuers.c.issuer_id)
 )
 _ACTIVATE: Final = (
     update(issuers)

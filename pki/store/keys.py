@@ -6,17 +6,21 @@ import datetime as dt
 from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, func, select
+from sqlalchemy import BigInteger, Row, bindparam, cast, func, select
 
 from pki.clock import UTC
 from pki.model import KeyUse
+from pki.store.hot import hot
 from pki.store.schema_keys import key_uses
 from pki.store.session import Insert, Session, Upsert
 
-_LOOK: Final = select(key_uses).where(key_uses.c.issuer_id == bindparam("issuer_id"))
-_HOLD: Final = _LOOK.with_for_update()
+_OF: Final = select(key_uses).where(key_uses.c.issuer_id == bindparam("issuer_id"))
+_LOOK: Final = hot(_OF)
+_HOLD: Final = hot(_OF.with_for_update())
 _NEW: Final = Upsert.new(key_uses)
-_NOW: Final = select(func.extract("epoch", func.clock_timestamp()).label("now"))
+_NOW: Final = hot(
+    select(cast(func.extract("epoch", func.clock_timestamp()), BigInteger).label("now"))
+)
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -58,7 +62,7 @@ class KeyUseRows:
         if self._session.is_sqlite:
             return None
         row = self._session.first(_NOW)
-        return dt.datetime.fromtimestamp(float(row.now), UTC) if row else None
+        return dt.datetime.fromtimestamp(row.now, UTC) if row else None
 
 
 def _unused(issuer_id: str) -> KeyUse:

@@ -9,17 +9,21 @@ from sqlalchemy import Row, bindparam, select, update
 from pki.errors import Conflict
 from pki.ids import ProviderId
 from pki.model import Account, Party, Role
+from pki.store.hot import hot
 from pki.store.schema import accounts, parties
 from pki.store.session import Session, Upsert
 
 _ADD_PARTY: Final = Upsert.new(parties)
-_PARTY: Final = select(parties).where(
-    parties.c.role == bindparam("role"), parties.c.party_id == bindparam("party_id")
+_PARTY: Final = hot(
+    select(parties).where(
+        parties.c.role == bindparam("role"), parties.c.party_id == bindparam("party_id")
+    )
 )
 _PARTIES: Final = select(parties).order_by(parties.c.role, parties.c.party_id)
 _ADD_ACCOUNT: Final = Upsert.new(accounts)
-_ACCOUNT: Final = select(accounts).where(accounts.c.provider_id == bindparam("provider_id"))
-_LOCK_ACCOUNT: Final = _ACCOUNT.with_for_update()
+_OF_PROVIDER: Final = select(accounts).where(accounts.c.provider_id == bindparam("provider_id"))
+_ACCOUNT: Final = hot(_OF_PROVIDER)
+_LOCK_ACCOUNT: Final = hot(_OF_PROVIDER.with_for_update())
 _ACCOUNTS: Final = select(accounts).order_by(accounts.c.provider_id)
 _SET_HUB: Final = (
     update(parties)

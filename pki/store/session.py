@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
 
 import psycopg
 from sqlalchemy import Connection, Dialect, Executable, LargeBinary, Row, Table
@@ -16,9 +16,11 @@ from sqlalchemy.types import TypeEngine
 from pki.model import ChangeKind
 from pki.store.columns import Line, UtcTime, seconds, storable_all
 from pki.store.faults import of_driver, translate
+from pki.store.hot import Hot, Words
 
 Parameters = Mapping[str, object]
 Insert = sqlite.Insert | postgresql.Insert
+Found = TypeVar("Found")
 
 _NONE: Final[Parameters] = {}
 _COUNTED: Final = {"preserve_rowcount": True}
@@ -36,6 +38,15 @@ class Upsert:
 
     sqlite: Executable
     postgresql: Executable
+    _hot: dict[tuple[str, ...], Hot] = field(default_factory=dict, compare=False, repr=False)
+
+    def of_columns(self, columns: Iterable[str]) -> Hot:
+        """Return the statement for a row that has these columns."""
+        names = tuple(columns)
+        found = self._hot.get(names)
+        if found is None:
+            found = self._hot[names] = Hot(self.sqlite, self.postgresql, names)
+        return found
 
     @classmethod
     def of(cls, table: Table, finish: Callable[[Insert], Executable]) -> Upsert:
@@ -85,17 +96,22 @@ class Session:
         failure: the error after which nothing of this transaction may be committed.
     """
 
-    __slots__ = ("_connection", "failure", "is_sqlite", "notes", "writable")
+    __slots__ = ("_connection", "_cursor", "failure", "is_sqlite", "notes", "writable")
 
     def __init__(self, connection: Connection, *, writable: bool) -> None:
         self._connection = connection
+        self._cursor: Any = None
         self.is_sqlite = connection.dialect.name == "sqlite"
         self.writable = writable
         self.notes: list[tuple[ChangeKind, str]] = []
         self.failure: Exception | None = None
 
-    def rows(self, statement: Executable, parameters: Parameters = _NONE) -> Sequence[Row[Any]]:
+    def rows(
+        self, statement: Executable | Hot, parameters: Parameters = _NONE
+    ) -> Sequence[Row[Any]]:
         """Return every row of a query."""
+        if isinstance(statement, Hot):
+            return self._asked(statement, parameters)
         try:
             return self._connection.execute(statement, dict(parameters)).all()
         except SQLAlchemyError as error:
@@ -111,8 +127,11 @@ class Session:
         except (sqlite3.Error, psycopg.Error) as error:
             raise self.spoil(of_driver(error)) from error
 
-    def first(self, statement: Executable, parameters: Parameters = _NONE) -> Row[Any] | None:
+    def first(self, statement: Executable | Hot, parameters: Parameters = _NONE) -> Row[Any] | None:
         """Return the first row of a query, or None."""
+        if isinstance(statement, Hot):
+            found = self._asked(statement, parameters)
+            return found[0] if found else None
         try:
             return self._connection.execute(statement, dict(parameters)).first()
         except SQLAlchemyError as error:
@@ -130,10 +149,12 @@ class Session:
         except (sqlite3.Error, psycopg.Error) as error:
             raise self.spoil(of_driver(error)) from error
 
-    def change(self, statement: Executable, parameters: Parameters = _NONE) -> int:
+    def change(self, statement: Executable | Hot, parameters: Parameters = _NONE) -> int:
         """Run an INSERT, UPDATE or DELETE; return how many rows it changed."""
         if not self.writable:
             raise TypeError("a read transaction was asked to write")
+        if isinstance(statement, Hot):
+            return self._done(statement, parameters)
         try:
             result = self._connection.execute(
                 statement, dict(parameters), execution_options=_COUNTED
@@ -191,7 +212,7 @@ class Session:
 
     def put(self, upsert: Upsert, parameters: Parameters) -> bool:
         """Run an upsert; tell whether a row was written."""
-        return self.change(upsert.sqlite if self.is_sqlite else upsert.postgresql, parameters) > 0
+        return self.change(upsert.of_columns(parameters), parameters) > 0
 
     def note(self, kind: ChangeKind, subject: str = "") -> None:
         """Have every view of every host learn of a change once it is committed."""
@@ -201,6 +222,34 @@ class Session:
         """Forbid the commit, for an operation that stopped half-way; return the error to raise."""
         self.failure = error
         return error
+
+    # --- without SQLAlchemy -----------------------------------------------------------------------
+
+    def _asked(self, statement: Hot, parameters: Parameters) -> list[Any]:
+        return self._put_to_driver(statement, parameters, lambda w, c: w.rows(c.fetchall()))
+
+    def _done(self, statement: Hot, parameters: Parameters) -> int:
+        return self._put_to_driver(statement, parameters, lambda _, cursor: int(cursor.rowcount))
+
+    def _put_to_driver(
+        self, statement: Hot, parameters: Parameters, take: Callable[[Words, Any], Found]
+    ) -> Found:
+        words = statement.words(sqlite=self.is_sqlite)
+        try:
+            return take(words, self._execute(*words.filled(parameters)))
+        except (sqlite3.Error, psycopg.Error) as error:
+            raise self.spoil(of_driver(error)) from error
+        except Exception as error:
+            self.spoil(error)
+            raise
+
+    def _execute(self, text: str, values: Sequence[object]) -> Any:  # noqa: ANN401 - the driver's
+        if self._cursor is None:
+            self._cursor = self._connection.connection.cursor()
+        for hear in self._connection.engine.dispatch.before_cursor_execute:
+            hear(self._connection, self._cursor, text, values, None, False)
+        self._cursor.execute(text, values)
+        return self._cursor
 
 
 def _bound(kind: TypeEngine[Any], values: list[Any], dialect: Dialect) -> Sequence[Any]:

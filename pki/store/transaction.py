@@ -14,6 +14,7 @@ from pki.store.credentials import CredentialRows
 from pki.store.decisions import DecisionRows
 from pki.store.entities import EntityRows
 from pki.store.evidence import EvidenceRows
+from pki.store.hot import hot
 from pki.store.intents import IntentRows
 from pki.store.issuers import IssuerRows
 from pki.store.keys import KeyUseRows
@@ -44,7 +45,7 @@ def _replace_value(insert: Insert) -> Insert:
     )
 
 
-_SETTING: Final = select(settings.c.value).where(settings.c.name == bindparam("name"))
+_SETTING: Final = hot(select(settings.c.value).where(settings.c.name == bindparam("name")))
 _PUT_SETTING: Final = Upsert.of(settings, _replace_value)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Row, bindparam, delete, select, text
 
 from pki.model import Delivery, DeliveryState, Event, Naming, Webhook
+from pki.store.hot import hot
 from pki.store.schema import clients
 from pki.store.schema_events import PENDING, deliveries, event_queue, webhooks
 from pki.store.schema_provisioning import events
@@ -42,7 +43,7 @@ _PAGE: Final = (
     .order_by(webhooks.c.webhook_id)
     .limit(bindparam("most"))
 )
-_WANTED: Final = (
+_WANTED: Final = hot(
     select(webhooks.c.webhook_id)
     .where(webhooks.c.enabled, webhooks.c.events.like(bindparam("named")))
     .limit(1)

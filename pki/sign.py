@@ -1,8 +1,8 @@
 """
 The only code that uses a CA private key, in this process or in the signer's.
 
-It takes the id of a committed intent, never bytes: what is signed is what the store holds, and each
-intent is signed at most once (I1).
+It takes the id of a committed intent, or commits a new one itself; never bytes: what is signed is
+what the store holds, and each intent is signed at most once (I1).
 """
 
 from __future__ import annotations
@@ -57,7 +57,50 @@ def sign_intents(
     """
     if deployment.signer is not None:
         return deployment.signer.sign_intents(intent_ids)
-    spent = _spend(deployment, intent_ids, judge)
+    return _signatures(deployment, _spend(deployment, intent_ids, judge))
+
+
+def commit_and_sign(
+    deployment: Deployment,
+    intents: Sequence[Intent],
+    before: Callable[[Transaction], None] = _nothing,
+) -> list[bytes]:
+    """
+    Commit new intents that are spent from the beginning, all or none, and sign them.
+
+    One commit in place of two, for whoever has no signer of another process. Not before it is
+    durable is a key used: after a crash the intents stay listed, signed or not.
+
+    Args:
+        intents: in state `signing`.
+        before: what has to be stored before them.
+
+    Raises:
+        Conflict: `serial_taken`, `issuer_not_active`; otherwise as `sign_intent`.
+    """
+    now = deployment.clock.now()
+    with deployment.store.write() as tx:
+        refuse_restored(tx)
+        before(tx)
+        issuers = {issuer.issuer_id: issuer for issuer in tx.issuers.all()}
+        spent = [_checked(deployment, intent, issuers) for intent in intents]
+        _count(deployment, tx, spent)
+        tx.intents.add_many(intents)
+        audit.record_batch(tx, "certificate.sign", now, map(told_of, intents))
+    return _signatures(deployment, spent)
+
+
+def told_of(intent: Intent) -> audit.Act:
+    """Return what the audit log keeps of a new intent: what will be signed."""
+    details = {
+        "intent": intent.intent_id,
+        "profile": intent.profile,
+        "tbsSha256": hashlib.sha256(intent.tbs).hexdigest(),
+    }
+    return audit.Act(intent.issuer_id, intent.requested_by, intent.serial.value, details)
+
+
+def _signatures(deployment: Deployment, spent: Sequence[tuple[Intent, Issuer]]) -> list[bytes]:
     signers = {issuer.issuer_id: _signer(deployment, issuer) for _, issuer in spent}
     return [signers[issuer.issuer_id].sign(intent.tbs) for intent, issuer in spent]
 
@@ -84,7 +127,10 @@ def _spend(
         refuse_restored(tx)
         intents = tx.intents.several(list(intent_ids))
         issuers = {issuer.issuer_id: issuer for issuer in tx.issuers.all()}
-        spent = [_checked(deployment, each, intents, issuers) for each in intent_ids]
+        for each in intent_ids:
+            if each not in intents:
+                raise NotFound("intent_unknown", f"There is no intent {each}.")
+        spent = [_checked(deployment, intents[each], issuers) for each in intent_ids]
         for intent, issuer in spent:
             judge(intent, issuer)
         _count(deployment, tx, spent)
@@ -105,14 +151,8 @@ def _spend(
 
 
 def _checked(
-    deployment: Deployment,
-    intent_id: str,
-    intents: Mapping[str, Intent],
-    issuers: Mapping[str, Issuer],
+    deployment: Deployment, intent: Intent, issuers: Mapping[str, Issuer]
 ) -> tuple[Intent, Issuer]:
-    intent = intents.get(intent_id)
-    if intent is None:
-        raise NotFound("intent_unknown", f"There is no intent {intent_id}.")
     issuer = issuers.get(intent.issuer_id)
     if issuer is None or not _may_sign(issuer, intent):
         raise Conflict("issuer_not_active", f"The issuer {intent.issuer_id} may not sign.")

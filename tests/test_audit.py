@@ -82,7 +82,6 @@ def test_entries_of_one_chain_stand_in_order_and_hold_no_secret(busy_home: Path)
     assert [entry.sequence for entry in entries] == list(range(1, len(entries) + 1))
     actions = [entry.action for entry in entries if entry.subject == entries[-1].subject]
     assert actions == [
-        "certificate.intend",
         "certificate.sign",
         "certificate.issue",
         "certificate.revoke",

@@ -90,7 +90,7 @@ def issue(deployment: Deployment, principal: Principal, request: IssueRequest) -
 
 def issue_many(deployment: Deployment, wanted: Sequence[Wanted]) -> list[Issued | PkiError]:
     """
-    Issue leaf certificates together: one read and three commits for all of them.
+    Issue leaf certificates together: one read and two commits for all, or three beside a signer.
 
     What `issue` would raise for one of them stands in its place, and leaves the others alone.
 

@@ -1,8 +1,9 @@
 """
 The two phases of an issuance, for leaves, CAs and responders alike, for one order or for many.
 
-Many orders share the commits: one of all intents, one that spends them, one of all certificates.
-Where one of them cannot be kept, each is tried alone, so that its fault is its own.
+Many orders share the commits: one of all intents, which spends them as well unless a process of
+its own signs, and one of all certificates. Where one of them cannot be kept, each is tried alone,
+so that its fault is its own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from pki import audit, contracts, sign
 from pki.errors import Conflict, PkiError, Unavailable
@@ -27,7 +28,6 @@ from pki.model import (
     ChangeKind,
     Intent,
     IntentState,
-    Issuer,
     IssuerState,
     Principal,
 )
@@ -36,6 +36,8 @@ from pki.ports import Deployment, Transaction
 
 _SERIAL_OCTETS: Final = 16
 _SERIAL_TRIES: Final = 3
+
+Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
@@ -68,9 +70,12 @@ def carry_out_many(
     """Take orders through both phases together; one that fails leaves the others alone."""
     begun = [_begin(deployment, principal, order) for principal, order in orders]
     batch = [work for work in begun if isinstance(work, _Work)]
-    for step in (_store_intents, _sign, _store_certificates):
+    apart = deployment.signer is not None
+    for step in (_store_intents, _sign) if apart else (_store_and_sign,):
         _together(deployment, batch, step)
-    _close_unspent(deployment, [work for work in batch if isinstance(work.outcome, PkiError)])
+    _together(deployment, batch, _store_certificates)
+    if apart:
+        _close_unspent(deployment, [work for work in batch if isinstance(work.outcome, PkiError)])
     return [work if isinstance(work, PkiError) else work.outcome or _unfinished() for work in begun]
 
 
@@ -130,7 +135,7 @@ def _intent(deployment: Deployment, principal: Principal, order: Order) -> Inten
         tbs=linted_tbs(deployment, order, serial),
         owner=order.owner,
         requested_by=principal.name,
-        state=IntentState.OPEN,
+        state=IntentState.OPEN if deployment.signer else IntentState.SIGNING,
         created_at=deployment.clock.now(),
     )
 
@@ -142,51 +147,55 @@ def _random_serial() -> int:
 
 
 def _store_intents(deployment: Deployment, batch: Sequence[_Work]) -> None:
-    for attempt in range(_SERIAL_TRIES):
+    _with_free_serials(deployment, batch, lambda: _commit_intents(deployment, batch))
+
+
+def _commit_intents(deployment: Deployment, batch: Sequence[_Work]) -> None:
+    intents = [work.intent for work in batch]
+    with deployment.store.write() as tx:
+        sign.refuse_restored(tx)
+        _store_new_issuers(tx, batch)
+        tx.intents.add_many(intents)
+        audit.record_batch(
+            tx, "certificate.intend", deployment.clock.now(), map(sign.told_of, intents)
+        )
+
+
+def _with_free_serials(
+    deployment: Deployment, batch: Sequence[_Work], work: Callable[[], Result]
+) -> Result:
+    """Do some work; where the serial of a single intent is taken, once more with another."""
+    for _ in range(_SERIAL_TRIES - 1):
         try:
-            with deployment.store.write() as tx:
-                sign.refuse_restored(tx)
-                for work in batch:
-                    _store_new_issuer(tx, work.order)
-                tx.intents.add_many([work.intent for work in batch])
-                audit.record_batch(
-                    tx, "certificate.intend", deployment.clock.now(), map(_intended, batch)
-                )
+            return work()
         except Conflict as taken:
-            if taken.code != "serial_taken" or len(batch) > 1 or attempt == _SERIAL_TRIES - 1:
+            if taken.code != "serial_taken" or len(batch) > 1:
                 raise
             batch[0].intent = _intent(deployment, batch[0].principal, batch[0].order)
-        else:
-            return
+    return work()
 
 
-def _store_new_issuer(tx: Transaction, order: Order) -> None:
-    pending = order.issuer.state is IssuerState.PENDING
-    if pending and tx.issuers.get(order.issuer.issuer_id) is None:
-        tx.issuers.add(order.issuer)
-
-
-def _intended(work: _Work) -> audit.Act:
-    intent = work.intent
-    details = {
-        "intent": intent.intent_id,
-        "profile": intent.profile,
-        "tbsSha256": hashlib.sha256(intent.tbs).hexdigest(),
-    }
-    return audit.Act(intent.issuer_id, intent.requested_by, intent.serial.value, details)
+def _store_new_issuers(tx: Transaction, batch: Sequence[_Work]) -> None:
+    for work in batch:
+        issuer = work.order.issuer
+        if issuer.state is IssuerState.PENDING and tx.issuers.get(issuer.issuer_id) is None:
+            tx.issuers.add(issuer)
 
 
 # --- the signature -------------------------------------------------------------------------------
 
 
 def _sign(deployment: Deployment, batch: Sequence[_Work]) -> None:
-    linted = {work.intent.intent_id: work.intent.tbs for work in batch}
+    ids = [work.intent.intent_id for work in batch]
+    _prove_all(deployment, batch, sign.sign_intents(deployment, ids))
 
-    def same(intent: Intent, _issuer: Issuer) -> None:
-        if intent.tbs != linted[intent.intent_id]:
-            raise Unavailable("store_unavailable", "The store returned another intent.")
 
-    _prove_all(deployment, batch, sign.sign_intents(deployment, list(linted), same))
+def _store_and_sign(deployment: Deployment, batch: Sequence[_Work]) -> None:
+    def stored_and_signed() -> list[bytes]:
+        intents = [work.intent for work in batch]
+        return sign.commit_and_sign(deployment, intents, lambda tx: _store_new_issuers(tx, batch))
+
+    _prove_all(deployment, batch, _with_free_serials(deployment, batch, stored_and_signed))
 
 
 def _prove_all(deployment: Deployment, batch: Sequence[_Work], signatures: Sequence[bytes]) -> None:

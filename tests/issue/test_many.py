@@ -59,7 +59,6 @@ def test_one_audit_entry_tells_of_all_that_a_caller_got(anywhere: Services) -> N
     with anywhere.deployment.store.read() as tx:
         entries = [e for e in tx.audit.entries("mo2-2.g1") if e.actor == EMSP.name]
     assert [e.action for e in entries] == [
-        "certificate.intend",
         "certificate.sign",
         "certificate.issue",
     ]

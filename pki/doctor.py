@@ -19,11 +19,10 @@ from pki import access, audit, gate
 from pki.audit import checkpoints
 from pki.clock import format_time
 from pki.errors import BadInput, PkiError
-from pki.model import AuditQuery, Issuer, IssuerState, Principal, ProposalState
+from pki.model import RESTORED, AuditQuery, Issuer, IssuerState, Principal, ProposalState
 from pki.pkix.certificate import load
 from pki.pkix.profiles import Kind
 from pki.ports import Deployment, Transaction
-from pki.sign import RESTORED
 
 SKEW: Final = dt.timedelta(seconds=30)
 """How far clocks may differ."""

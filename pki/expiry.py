@@ -118,7 +118,7 @@ def _tell_page(
     name, now = f"{_MARK}.{event}", deployment.clock.now()
     mark = tx.setting(name)
     page: list[Expiring] = []
-    if mark is not None and tx.webhooks.wanted(event):
+    if mark is not None and event in tx.webhooks.wanted():
         begin, last = _place(mark) if "," in mark else (parse_time(mark), None)
         page = tx.certificates.expiring(begin, last, end, limit=_PAGE)
         for each in page:

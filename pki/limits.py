@@ -8,16 +8,18 @@ from dataclasses import replace
 from typing import Final
 
 from pki.errors import PolicyViolation, Unavailable
-from pki.model import ANY_ISSUER, Issuer, KeyLimit, KeyUse
+from pki.model import ANY_ISSUER, Held, Issuer, KeyLimit, KeyUse
 from pki.ports import Deployment, Transaction
 
 _MINUTE: Final = dt.timedelta(minutes=1)
 _DAY: Final = dt.timedelta(days=1)
 
 
-def count(deployment: Deployment, tx: Transaction, issuer: Issuer, kinds: Sequence[str]) -> None:
+def count(deployment: Deployment, tx: Transaction, issuer: Issuer, kinds: Sequence[str]) -> Held:
     """
     Count signatures that are about to be made; nothing is counted unless the write commits.
+
+    Returns what was asked of the CA before, which the write holds until it ends.
 
     Args:
         kinds: of each signature: a kind of certificate, `crl` or `answer`.
@@ -27,7 +29,8 @@ def count(deployment: Deployment, tx: Transaction, issuer: Issuer, kinds: Sequen
         Unavailable: `clock_disagrees`, `key_rate_limit`, `key_daily_limit`.
     """
     now = deployment.clock.now()
-    use = check(deployment, tx, issuer, kinds)
+    held = check(deployment, tx, issuer, kinds)
+    use = held.use
     limit = limit_of(deployment, issuer)
     minute, day = _cut(now, _MINUTE), _cut(now, _DAY)
     counted = replace(
@@ -43,14 +46,15 @@ def count(deployment: Deployment, tx: Transaction, issuer: Issuer, kinds: Sequen
     tx.key_uses.put(counted)
     if deployment.skew is not None:
         deployment.skew.trust(now)
+    return held
 
 
-def check(deployment: Deployment, tx: Transaction, issuer: Issuer, kinds: Sequence[str]) -> KeyUse:
+def check(deployment: Deployment, tx: Transaction, issuer: Issuer, kinds: Sequence[str]) -> Held:
     """Judge clocks and kind alone, and count nothing; raises as `count`."""
-    use = tx.key_uses.of(issuer.issuer_id)
+    held = tx.key_uses.hold(issuer.issuer_id)
     if deployment.skew is not None:
         now = deployment.clock.now()
-        deployment.skew.check(now, tx.key_uses.database_time(), use.last_at)
+        deployment.skew.check(now, held.at, held.use.last_at)
     limit = limit_of(deployment, issuer)
     barred = sorted(set(kinds) - limit.kinds) if limit is not None and limit.kinds else ()
     if limit is not None and barred:
@@ -59,7 +63,7 @@ def check(deployment: Deployment, tx: Transaction, issuer: Issuer, kinds: Sequen
             f"The key of {issuer.issuer_id} signs no {barred[0]} here.",
             hint="keys.limits says what it signs: " + ", ".join(sorted(limit.kinds)) + ".",
         )
-    return use
+    return held
 
 
 def limit_of(deployment: Deployment, issuer: Issuer) -> KeyLimit | None:

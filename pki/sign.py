@@ -10,11 +10,20 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
 from pki import audit, limits
 from pki.errors import Conflict, NotFound, Unavailable
-from pki.model import ANSWER, CRL, CrlIntent, Intent, IntentState, Issuer, IssuerState
+from pki.model import (
+    ANSWER,
+    CRL,
+    RESTORED,
+    CrlIntent,
+    Held,
+    Intent,
+    IntentState,
+    Issuer,
+    IssuerState,
+)
 from pki.pkix.ocsp import ResponseData
 from pki.pkix.profiles import Kind
 from pki.ports import Deployment, Signer, Transaction
@@ -62,7 +71,7 @@ def sign_intents(
 
 def commit_and_sign(
     deployment: Deployment,
-    intents: Sequence[Intent],
+    orders: Sequence[tuple[Intent, Issuer]],
     before: Callable[[Transaction], None] = _nothing,
 ) -> list[bytes]:
     """
@@ -72,7 +81,7 @@ def commit_and_sign(
     durable is a key used: after a crash the intents stay listed, signed or not.
 
     Args:
-        intents: in state `signing`.
+        orders: intents in state `signing`, each with the CA that signs it.
         before: what has to be stored before them.
 
     Raises:
@@ -80,14 +89,18 @@ def commit_and_sign(
     """
     now = deployment.clock.now()
     with deployment.store.write() as tx:
-        refuse_restored(tx)
         before(tx)
-        issuers = {issuer.issuer_id: issuer for issuer in tx.issuers.all()}
-        spent = [_checked(deployment, intent, issuers) for intent in intents]
-        _count(deployment, tx, spent)
+        held = _count(deployment, tx, orders)
+        for intent, issuer in orders:
+            if not _may_sign(issuer, held[issuer.issuer_id].state, intent):
+                raise _not_active(intent)
+            _refuse_demo_key(deployment, issuer)
+        if any(each.restored for each in held.values()):
+            raise _unconfirmed()
+        intents = [intent for intent, _ in orders]
         tx.intents.add_many(intents)
         audit.record_batch(tx, "certificate.sign", now, map(told_of, intents))
-    return _signatures(deployment, spent)
+    return _signatures(deployment, orders)
 
 
 def told_of(intent: Intent) -> audit.Act:
@@ -154,35 +167,42 @@ def _checked(
     deployment: Deployment, intent: Intent, issuers: Mapping[str, Issuer]
 ) -> tuple[Intent, Issuer]:
     issuer = issuers.get(intent.issuer_id)
-    if issuer is None or not _may_sign(issuer, intent):
-        raise Conflict("issuer_not_active", f"The issuer {intent.issuer_id} may not sign.")
+    if issuer is None or not _may_sign(issuer, issuer.state, intent):
+        raise _not_active(intent)
     _refuse_demo_key(deployment, issuer)
     return intent, issuer
 
 
-def _count(deployment: Deployment, tx: Transaction, spent: Sequence[tuple[Intent, Issuer]]) -> None:
+def _not_active(intent: Intent) -> Conflict:
+    return Conflict("issuer_not_active", f"The issuer {intent.issuer_id} may not sign.")
+
+
+def _count(
+    deployment: Deployment, tx: Transaction, spent: Sequence[tuple[Intent, Issuer]]
+) -> dict[str, Held]:
     """Count the signatures of each CA, in one order for everybody: whoever waits holds no other."""
     kinds: dict[str, list[str]] = defaultdict(list)
     issuers = {issuer.issuer_id: issuer for _, issuer in spent}
     for intent, issuer in spent:
         kinds[issuer.issuer_id].append(intent.kind.value)
-    for issuer_id in sorted(kinds):
-        limits.count(deployment, tx, issuers[issuer_id], kinds[issuer_id])
-
-
-RESTORED: Final = "restored"
-"""The fact that a store was restored and nobody has confirmed it yet (I10)."""
+    return {
+        issuer_id: limits.count(deployment, tx, issuers[issuer_id], kinds[issuer_id])
+        for issuer_id in sorted(kinds)
+    }
 
 
 def refuse_restored(tx: Transaction) -> None:
     """Return unless a restored backup waits to be confirmed. Raises Unavailable."""
     if tx.setting(RESTORED):
-        raise Unavailable(
-            "restore_unconfirmed",
-            "This installation was restored from a backup and signs nothing until that is "
-            "confirmed.",
-            hint="`pnc restore confirm` shows serials and audit heads, and confirms them.",
-        )
+        raise _unconfirmed()
+
+
+def _unconfirmed() -> Unavailable:
+    return Unavailable(
+        "restore_unconfirmed",
+        "This installation was restored from a backup and signs nothing until that is confirmed.",
+        hint="`pnc restore confirm` shows serials and audit heads, and confirms them.",
+    )
 
 
 def _refuse_demo_key(deployment: Deployment, issuer: Issuer) -> None:
@@ -190,13 +210,13 @@ def _refuse_demo_key(deployment: Deployment, issuer: Issuer) -> None:
         raise Unavailable("demo_key", f"{issuer.issuer_id} holds a demo key, this is production.")
 
 
-def _may_sign(issuer: Issuer, intent: Intent) -> bool:
-    if issuer.state is IssuerState.ACTIVE:
+def _may_sign(issuer: Issuer, state: IssuerState, intent: Intent) -> bool:
+    if state is IssuerState.ACTIVE:
         return True
-    if issuer.state is IssuerState.STATUS_ONLY:  # who answers for what it once issued
+    if state is IssuerState.STATUS_ONLY:  # who answers for what it once issued
         return intent.kind is Kind.OCSP
     own_root = intent.kind is issuer.kind and issuer.kind in _ROOTS
-    return issuer.state is IssuerState.PENDING and own_root
+    return state is IssuerState.PENDING and own_root
 
 
 def sign_crl(

@@ -43,10 +43,24 @@ def record(  # noqa: PLR0913 - the columns of an audit row
     details: Mapping[str, JsonValue],
 ) -> AuditEntry:
     """Append one entry to a chain inside the caller's transaction."""
-    last, previous = tx.audit.tip(chain) or (0, GENESIS)
+    entry = _next(tx.audit.tip(chain), chain, at, (actor, action, subject), details)
+    tx.audit.append(entry)
+    return entry
+
+
+def _next(
+    tip: tuple[int, bytes] | None,
+    chain: str,
+    at: dt.datetime,
+    told: tuple[str, str, str],
+    details: Mapping[str, JsonValue],
+) -> AuditEntry:
+    """Return the entry behind the last one of a chain; `told` is actor, action, subject."""
+    last, previous = tip or (0, GENESIS)
     sequence = last + 1
     text = json.dumps(dict(details), sort_keys=True, separators=(",", ":"))
-    entry = AuditEntry(
+    actor, action, subject = told
+    return AuditEntry(
         chain=chain,
         sequence=sequence,
         at=at,
@@ -55,10 +69,8 @@ def record(  # noqa: PLR0913 - the columns of an audit row
         subject=subject,
         details=text,
         previous_hash=previous,
-        entry_hash=entry_hash(chain, sequence, at, (actor, action, subject, text), previous),
+        entry_hash=entry_hash(chain, sequence, at, (*told, text), previous),
     )
-    tx.audit.append(entry)
-    return entry
 
 
 def note(  # noqa: PLR0913 - the columns of an audit row
@@ -103,28 +115,26 @@ def record_batch(tx: Transaction, action: str, at: dt.datetime, acts: Iterable[A
     of one and its details, in the order of `fields`. `verify` holds every one of them against the
     store.
     """
-    told: dict[tuple[str, str], list[Act]] = {}
+    told: dict[str, dict[str, list[Act]]] = {}
     for act in acts:
-        told.setdefault((act.chain, act.actor), []).append(act)
-    for (chain, actor), some in sorted(told.items()):
-        for at_once in _pieces(some):
-            subject = at_once[0].subject
-            details: Mapping[str, JsonValue] = at_once[0].details
-            if len(at_once) > 1:
-                subject = str(len(at_once))
-                details = {
-                    "fields": list(details),
-                    "each": [" ".join((a.subject, *a.details.values())) for a in at_once],
-                }
-            record(
-                tx,
-                chain=chain,
-                at=at,
-                actor=actor,
-                action=action,
-                subject=subject,
-                details=details,
-            )
+        told.setdefault(act.chain, {}).setdefault(act.actor, []).append(act)
+    for chain in sorted(told):
+        tip, entries = tx.audit.tip(chain), []
+        for actor, some in sorted(told[chain].items()):
+            for at_once in _pieces(some):
+                subject, details = _together(at_once)
+                entry = _next(tip, chain, at, (actor, action, subject), details)
+                tip = entry.sequence, entry.entry_hash
+                entries.append(entry)
+        tx.audit.append_many(entries)
+
+
+def _together(acts: Sequence[Act]) -> tuple[str, Mapping[str, JsonValue]]:
+    """Return subject and details of the entry that tells of some acts."""
+    if len(acts) == 1:
+        return acts[0].subject, acts[0].details
+    each = [" ".join((act.subject, *act.details.values())) for act in acts]
+    return str(len(acts)), {"fields": list(acts[0].details), "each": list(each)}
 
 
 def _pieces(acts: Sequence[Act]) -> Iterator[Sequence[Act]]:

@@ -19,10 +19,9 @@ from pki.backup.checks import Check
 from pki.backup.values import Contents, contents_of
 from pki.clock import parse_time
 from pki.errors import BadInput, Conflict, PolicyViolation
-from pki.model import CrlIntent, IntentState, Issuer, IssuerState, Principal
+from pki.model import RESTORED, CrlIntent, IntentState, Issuer, IssuerState, Principal
 from pki.pkix.certificate import load
 from pki.ports import Deployment, Transaction
-from pki.sign import RESTORED
 from pki.status import StatusPolicy, crls
 
 JUMP: Final = 1_000_000

@@ -24,8 +24,8 @@ from pki.backup.sealed import SealedReader
 from pki.backup.values import Contents, Manifest, read_contents, read_manifest
 from pki.clock import Clock, format_time
 from pki.errors import BadInput, Conflict, Unavailable
+from pki.model import RESTORED
 from pki.ports import Snapshots, Transaction
-from pki.sign import RESTORED
 
 _KEY_FILE: Final = re.compile(r"keys/[a-zA-Z0-9_][a-zA-Z0-9._-]{0,119}", re.ASCII)
 _MOST: Final = 64 * 1024 * 1024

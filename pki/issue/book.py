@@ -11,8 +11,8 @@ from cryptography.x509.oid import NameOID
 from pki import access, contracts
 from pki.errors import PolicyViolation
 from pki.issue.own import attribute
-from pki.issue.rules import History, Holder
-from pki.model import Issuer, IssuerState, Role
+from pki.issue.rules import History
+from pki.model import Holder, Issuer, IssuerState, Role
 from pki.pkix.certificate import Certificate, load
 from pki.pkix.profiles import Kind, Profile
 from pki.pkix.suites import Suite
@@ -64,17 +64,10 @@ class Book:
     def __init__(self, tx: Transaction, keys: Iterable[bytes]) -> None:
         self.tx = tx
         self.issuers = tx.issuers.all()
-        wanted = list(keys)
-        self._blocked = tx.certificates.keys_blocked(wanted)
+        self._blocked, held = tx.certificates.known_keys(list(keys))
         self._holders: dict[bytes, list[Holder]] = {}
-        for record in tx.certificates.by_keys(wanted):
-            holder = Holder(
-                kind=record.kind,
-                edition=record.edition,
-                common_name=record.common_name,
-                owner=record.owner,
-            )
-            self.claim(record.spki_sha256, holder)
+        for key, holder in held:
+            self.claim(key, holder)
         self._named: set[tuple[Kind, str, str]] = set()
         self._names: dict[tuple[Kind, str], str] = {}
         self._lines: dict[Ask, Line] = {}

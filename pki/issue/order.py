@@ -15,7 +15,7 @@ from pki.ids import Edition, Emaid, EvccId, Pcid, SeccId
 from pki.issue import rules
 from pki.issue.book import Book, Line
 from pki.issue.values import Order, validity_end
-from pki.model import Issuer, IssuerState, Principal, Role
+from pki.model import Holder, Issuer, IssuerState, Principal, Role
 from pki.pkix import alternate, build, csr
 from pki.pkix.profiles import Kind, Profile, find
 from pki.pkix.suites import PrivateKey, PublicKey, Suite, generate, suite_of
@@ -260,7 +260,7 @@ def _order(  # noqa: PLR0913 - who asks for what, and what is known
     rules.check_window(book.tx, limits, request.kind, common_name, owner, now, again=again)
     history = book.history(asked.spki_sha256)
     rules.check_key(history, limits, profile, asked.suite, asked.spki, common_name, owner)
-    holder = rules.Holder(
+    holder = Holder(
         kind=profile.kind, edition=profile.edition, common_name=common_name, owner=owner
     )
     book.claim(asked.spki_sha256, holder)

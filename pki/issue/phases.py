@@ -192,8 +192,8 @@ def _sign(deployment: Deployment, batch: Sequence[_Work]) -> None:
 
 def _store_and_sign(deployment: Deployment, batch: Sequence[_Work]) -> None:
     def stored_and_signed() -> list[bytes]:
-        intents = [work.intent for work in batch]
-        return sign.commit_and_sign(deployment, intents, lambda tx: _store_new_issuers(tx, batch))
+        orders = [(work.intent, work.order.issuer) for work in batch]
+        return sign.commit_and_sign(deployment, orders, lambda tx: _store_new_issuers(tx, batch))
 
     _prove_all(deployment, batch, _with_free_serials(deployment, batch, stored_and_signed))
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from pki import access
 from pki.errors import Conflict, NotAllowed, PolicyViolation
-from pki.ids import Edition, HostName
-from pki.model import EnrolmentRules, Principal, Role
+from pki.ids import HostName
+from pki.model import EnrolmentRules, Holder, Principal, Role
 from pki.pkix import weak
 from pki.pkix.profiles import Kind, Profile, find
 from pki.pkix.suites import Suite
@@ -20,16 +20,6 @@ _NAMED_FREELY: Final = frozenset((Kind.STATION, Kind.CSMS))
 """Kinds whose CN does not say whose it is."""
 
 _MANY: Final = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
-    """Whose certificate a key stands in."""
-
-    kind: Kind
-    edition: Edition
-    common_name: str
-    owner: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,8 @@ def tell(tx: Transaction, event: str, record: CertificateRecord, at: dt.datetime
 
 def tell_issued(tx: Transaction, records: Sequence[CertificateRecord], at: dt.datetime) -> None:
     """Tell of new certificates, before they are stored; one with a forerunner renews it."""
-    issued, renewed = tx.webhooks.wanted(ISSUED), tx.webhooks.wanted(RENEWED)
+    wanted = tx.webhooks.wanted()
+    issued, renewed = ISSUED in wanted, RENEWED in wanted
     if not (issued or renewed):
         return
     for record in records:

@@ -174,6 +174,16 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Whose certificate a key stands in."""
+
+    kind: Kind
+    edition: Edition
+    common_name: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """How a certificate of ours stands: whose and which it is, and its revocation if any."""
 

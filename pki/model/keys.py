@@ -7,6 +7,11 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from pki.model.certificates import IssuerState
+
+RESTORED: Final = "restored"
+"""The fact that a store was restored and nobody has confirmed it yet (I10)."""
+
 ANY_ISSUER: Final = "*"
 CRL: Final = "crl"
 """Word for CRLs among the kinds of certificates in `KeyLimit.kinds`."""
@@ -47,6 +52,23 @@ class KeyUse:
     in_minute: int
     day: dt.datetime
     in_day: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """
+    What is asked before a CA signs.
+
+    Attributes:
+        state: of the CA.
+        restored: nobody has confirmed yet what a backup brought.
+        at: time of the database; None where its clock is that of this host.
+    """
+
+    use: KeyUse
+    state: IssuerState
+    restored: bool
+    at: dt.datetime | None
 
 
 _DELEGATED: Final = re.compile(

@@ -21,6 +21,7 @@ from pki.model import (
     DecisionRecord,
     Domain,
     Expiring,
+    Holder,
     Intent,
     IntentState,
     Issuer,
@@ -114,8 +115,10 @@ class Certificates(Protocol):
 
     def by_key(self, spki_sha256: bytes) -> list[CertificateRecord]: ...
 
-    def by_keys(self, spki_sha256s: list[bytes]) -> list[CertificateRecord]:
-        """Return the certificates of any of these public keys."""
+    def known_keys(
+        self, spki_sha256s: list[bytes]
+    ) -> tuple[set[bytes], list[tuple[bytes, Holder]]]:
+        """Return those of the keys that are blocked, and whose certificates they stand in."""
 
     def by_intents(self, intent_ids: list[str]) -> list[CertificateRecord]: ...
 
@@ -336,6 +339,9 @@ class AuditLog(Protocol):
         """Return sequence and hash of the last entry and hold the chain as `head` does."""
 
     def append(self, entry: AuditEntry) -> None: ...
+
+    def append_many(self, entries: Sequence[AuditEntry]) -> None:
+        """Add the next entries of one chain."""
 
     def appended(self) -> list[tuple[AuditEntry, AuditEntry]]:
         """Return the first and the last entry that this transaction appended to each chain."""

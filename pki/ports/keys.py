@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Protocol
 
-from pki.model import KeyUse
+from pki.model import Held, KeyUse
 from pki.pkix.ocsp import ResponseData
 from pki.pkix.suites import PublicKey, Suite
 
@@ -54,8 +54,11 @@ class SignerProcess(Protocol):
 class KeyUses(Protocol):
     """How often CAs signed."""
 
-    def of(self, issuer_id: str) -> KeyUse:
-        """Return what is known of a CA; in a write, hold it until the transaction ends."""
+    def hold(self, issuer_id: str) -> Held:
+        """
+        Return what is asked before a CA signs; in a write, hold it and the end of its audit chain
+        until the transaction ends.
+        """
 
     def put(self, use: KeyUse) -> None: ...
 

@@ -33,8 +33,8 @@ class Webhooks(Protocol):
 
     def of(self, client_id: str) -> list[Webhook]: ...
 
-    def wanted(self, event: str) -> bool:
-        """Tell whether a webhook in force names an event."""
+    def wanted(self) -> set[str]:
+        """Return the events that webhooks in force name."""
 
     def page(self, after: str, limit: int) -> list[Webhook]:
         """Return a page of every webhook, ordered by id, beginning behind `after`."""

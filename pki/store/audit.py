@@ -6,7 +6,7 @@ The head row is what writers of one chain queue at, and what shows that entries 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, func, literal, or_, select, tuple_, update
@@ -72,11 +72,12 @@ _NEWEST: Final = select(audit).order_by(
 class AuditRows:
     """The audit tables; see `pki.ports.AuditLog`."""
 
-    __slots__ = ("_appended", "_session")
+    __slots__ = ("_appended", "_held", "_session")
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._appended: dict[str, tuple[AuditEntry, AuditEntry]] = {}
+        self._held: dict[str, tuple[int, bytes]] = {}
 
     def head(self, chain: str) -> AuditEntry | None:
         """Return the last entry of a chain; in a write, hold the chain until it ends."""
@@ -94,32 +95,57 @@ class AuditRows:
 
     def tip(self, chain: str) -> tuple[int, bytes] | None:
         """Return sequence and hash of the last entry; in a write, hold the chain as `head` does."""
-        head = self._lock(chain) if self._session.writable else self._look(chain)
-        return (head.sequence, head.hash) if head and head.sequence else None
+        if chain not in self._held:
+            head = self._lock(chain) if self._session.writable else self._look(chain)
+            if not self._session.writable:
+                return (head.sequence, head.hash) if head and head.sequence else None
+            self.held(chain, head.sequence if head else 0, head.hash if head else b"")
+        sequence, last = self._held[chain]
+        return (sequence, last) if sequence else None
+
+    def held(self, chain: str, sequence: int, last: bytes) -> None:
+        """Take over where a chain ends that this transaction holds."""
+        self._held[chain] = (sequence, last)
+
+    def open(self, chain: str) -> None:
+        """Let there be something to hold of a chain without entries."""
+        self._session.put(_OPEN_CHAIN, {"chain": chain, **_EMPTY})
 
     def append(self, entry: AuditEntry) -> None:
+        """Add the next entry; errors as `append_many`."""
+        self.append_many([entry])
+
+    def append_many(self, entries: Sequence[AuditEntry]) -> None:
         """
-        Add the next entry.
+        Add the next entries of one chain.
 
         Raises:
-            Conflict: `audit_conflict`: it does not follow the head in sequence and hash; nothing
+            Conflict: `audit_conflict`: they do not follow the head in sequence and hash; nothing
                 of this transaction can be committed then.
         """
-        if entry.sequence == 1:
-            self._session.put(_OPEN_CHAIN, {"chain": entry.chain, **_EMPTY})
+        first, last = entries[0], entries[-1]
+        if first.sequence == 1:
+            self.open(first.chain)
         step = {
-            "the_chain": entry.chain,
-            "before": entry.sequence - 1,
-            "link": entry.previous_hash,
-            "after": entry.sequence,
-            "new_hash": entry.entry_hash,
+            "the_chain": first.chain,
+            "before": first.sequence - 1,
+            "link": first.previous_hash,
+            "after": last.sequence,
+            "new_hash": last.entry_hash,
         }
-        if not self._session.change(_MOVE_HEAD, step) or not self._session.put(_ADD, _row(entry)):
+        if not self._session.change(_MOVE_HEAD, step) or not self._stored(entries):
             raise self._session.spoil(
-                Conflict("audit_conflict", f"The audit chain {entry.chain} went on meanwhile.")
+                Conflict("audit_conflict", f"The audit chain {first.chain} went on meanwhile.")
             )
-        first, _ = self._appended.get(entry.chain, (entry, entry))
-        self._appended[entry.chain] = (first, entry)
+        self._held[first.chain] = (last.sequence, last.entry_hash)
+        begun, _ = self._appended.get(first.chain, (first, last))
+        self._appended[first.chain] = (begun, last)
+
+    def _stored(self, entries: Sequence[AuditEntry]) -> bool:
+        if len(entries) == 1:
+            return self._session.put(_ADD, _row(entries[0]))
+        self._session.load(audit, [_row(entry) for entry in entries])
+        return True
 
     def appended(self) -> list[tuple[AuditEntry, AuditEntry]]:
         """Return the first and the last entry that this transaction appended to each chain."""
@@ -192,7 +218,7 @@ class AuditRows:
     def _lock(self, chain: str) -> Row[Any] | None:
         row = self._session.first(_LOCK_HEAD, {"chain": chain})
         if row is None:
-            self._session.put(_OPEN_CHAIN, {"chain": chain, **_EMPTY})
+            self.open(chain)
             row = self._session.first(_LOCK_HEAD, {"chain": chain})
         return row
 

@@ -10,10 +10,19 @@ from sqlalchemy import Row, bindparam, delete, func, select
 
 from pki.errors import Conflict
 from pki.ids import Edition, Fingerprint, SerialNumber
-from pki.model import CertificateRecord, ChangeKind, Expiring, Living, Reason, Revocation, Standing
+from pki.model import (
+    CertificateRecord,
+    ChangeKind,
+    Expiring,
+    Holder,
+    Living,
+    Reason,
+    Revocation,
+    Standing,
+)
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
-from pki.store import lookups
+from pki.store import known_keys, lookups
 from pki.store.expiry_sql import ENDING, expiring_page
 from pki.store.hot import hot
 from pki.store.schema import blocked_keys, certificates, revocations
@@ -64,11 +73,6 @@ _BY_KEY: Final = (
     select(certificates)
     .where(certificates.c.spki_sha256 == bindparam("spki_sha256"))
     .order_by(certificates.c.fingerprint)
-)
-_BY_KEYS: Final = hot(
-    select(certificates).where(
-        certificates.c.spki_sha256.in_(bindparam("spki_sha256s", expanding=True))
-    )
 )
 _BY_INTENTS: Final = hot(
     select(certificates).where(
@@ -173,12 +177,11 @@ class CertificateRows:
         """Return the certificates of a public key, ordered by fingerprint."""
         return [_record(row) for row in self._session.rows(_BY_KEY, {"spki_sha256": spki_sha256})]
 
-    def by_keys(self, spki_sha256s: list[bytes]) -> list[CertificateRecord]:
-        """Return the certificates of any of these public keys, with one query."""
-        if not spki_sha256s:
-            return []
-        rows = self._session.rows(_BY_KEYS, {"spki_sha256s": spki_sha256s})
-        return [_record(row) for row in rows]
+    def known_keys(
+        self, spki_sha256s: list[bytes]
+    ) -> tuple[set[bytes], list[tuple[bytes, Holder]]]:
+        """Return those of the keys that are blocked, and whose certificates they stand in."""
+        return known_keys.known(self._session, spki_sha256s)
 
     def by_intents(self, intent_ids: list[str]) -> list[CertificateRecord]:
         """Return the certificates of any of these intents, with one query."""

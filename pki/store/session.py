@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 import psycopg
-from sqlalchemy import Connection, Dialect, Executable, LargeBinary, Row, Table
+from sqlalchemy import BigInteger, Connection, Dialect, Executable, LargeBinary, Row, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeEngine
@@ -266,6 +266,7 @@ def _bound(kind: TypeEngine[Any], values: list[Any], dialect: Dialect) -> Sequen
 _BINARY: Final[Mapping[type[TypeEngine[Any]], str]] = {
     Line: "text",
     UtcTime: "int8",
+    BigInteger: "int8",
     LargeBinary: "bytea",
 }
 """What PostgreSQL calls the types of the tables that are loaded."""

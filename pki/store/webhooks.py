@@ -43,11 +43,7 @@ _PAGE: Final = (
     .order_by(webhooks.c.webhook_id)
     .limit(bindparam("most"))
 )
-_WANTED: Final = hot(
-    select(webhooks.c.webhook_id)
-    .where(webhooks.c.enabled, webhooks.c.events.like(bindparam("named")))
-    .limit(1)
-)
+_WANTED: Final = hot(select(webhooks.c.events).where(webhooks.c.enabled).distinct())
 _REMOVE: Final = delete(webhooks).where(webhooks.c.webhook_id == bindparam("the_webhook"))
 _GIVE_UP: Final = delete(deliveries).where(
     deliveries.c.webhook_id == bindparam("the_webhook"), _PENDING
@@ -128,9 +124,9 @@ class WebhookRows:
         """Return the webhooks of a client."""
         return [_webhook(row) for row in self._session.rows(_BY_CLIENT, {"client_id": client_id})]
 
-    def wanted(self, event: str) -> bool:
-        """Tell whether a webhook in force names an event."""
-        return self._session.first(_WANTED, {"named": f'%"{event}"%'}) is not None
+    def wanted(self) -> set[str]:
+        """Return the events that webhooks in force name."""
+        return {event for row in self._session.rows(_WANTED) for event in json.loads(row.events)}
 
     def page(self, after: str, limit: int) -> list[Webhook]:
         """Return a page of every webhook, ordered by id, beginning behind `after`."""

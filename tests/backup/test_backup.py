@@ -18,12 +18,11 @@ from pki.backup import Confirmation, Restored
 from pki.clock import SystemClock
 from pki.errors import BadInput, Conflict, NotAllowed, PolicyViolation, Unavailable
 from pki.issue import IssueRequest, issue
-from pki.model import Principal, Reason, Role
+from pki.model import RESTORED, Principal, Reason, Role
 from pki.pkix.profiles import Kind
 from pki.revoke import revoke
 from pki.services import Services
 from pki.settings.values import default_database
-from pki.sign import RESTORED
 from pki.status import StatusPolicy, crls
 from tests.databases import PostgresServer
 from tests.homes import ADMIN, EMAID, opened

@@ -71,7 +71,7 @@ def _pending(deployment: Deployment) -> list[StationMessage]:
     return messages(deployment, OPERATOR, MessageFilter(state=MessageState.PENDING))
 
 
-@pytest.mark.parametrize("from_the_end", [7, 3, 1])  # intent, certificate, message not committed
+@pytest.mark.parametrize("from_the_end", [5, 3, 1])  # intent, certificate, message not committed
 def test_the_next_try_hands_out_what_there_is_and_issues_once(
     home: Path, steps: int, from_the_end: int, tmp_path: Path
 ) -> None:

@@ -26,7 +26,7 @@ COMMIT = ["before commit", "after commit"]
 SIGNATURE = ["before signature", "after signature"]
 STEPS = {
     "crl": [*COMMIT, *COMMIT, *SIGNATURE, *COMMIT],  # intent, its spending, the CRL
-    "responder": [*COMMIT, *COMMIT, *SIGNATURE, *COMMIT, *COMMIT],  # the last: known to the view
+    "responder": [*COMMIT, *SIGNATURE, *COMMIT, *COMMIT],  # intent, certificate, known to the view
     "answers": [*SIGNATURE, *COMMIT] * 2,
 }
 

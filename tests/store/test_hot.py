@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Executable, bindparam, select
@@ -62,6 +63,34 @@ def test_rows_are_those_of_sqlalchemy_whatever_the_lists_hold(filled: Database) 
             assert _alike(tx, _SOME, ids=ids, kinds=kinds) == count
         assert _alike(tx, _SOME, ids=["i1", "none"], kinds=kinds) == 1
         assert _alike(tx, _SOME, ids=["i1"], kinds=[]) == 0
+
+
+def test_rows_that_are_loaded_together_come_back_as_they_were(filled: Database) -> None:
+    nasty = ["a\\, b", "\\N", "\\", "a\tb\nc\rd", "\x7f\x01", "ü €", "", "\\x00", "%s {}", "\u2028"]
+    tbs = [b"", b"\x00\xff\\\n\t", bytes(range(256))]
+    intents_ = [
+        replace(
+            samples.intent(100 + number, intent_id=f"n{number}"),
+            owner=text,
+            requested_by=text[::-1],
+            tbs=tbs[number % 3],
+        )
+        for number, text in enumerate(nasty)
+    ]
+    with filled.write() as tx:
+        tx.intents.add_many(intents_)
+    with filled.read() as tx:
+        found = tx.intents.several([intent.intent_id for intent in intents_])
+    assert found == {intent.intent_id: intent for intent in intents_}
+
+
+def test_a_text_that_no_column_keeps_is_not_loaded(filled: Database) -> None:
+    good = samples.intent(200, intent_id="good")
+    bad = replace(samples.intent(201, intent_id="bad"), owner="a\0b")
+    with pytest.raises(BadInput, match="kept"), filled.write() as tx:
+        tx.intents.add_many([good, bad])
+    with filled.read() as tx:
+        assert tx.intents.several(["good", "bad"]) == {}
 
 
 def _swallow(database: Database, work: Callable[[Unit], object]) -> None:

@@ -97,7 +97,7 @@ def _look_everything_up(store: Database) -> None:  # noqa: PLR0915 - one line pe
         tx.certificates.by_issuer_serial("mo-sub2.g1", SERIAL)
         tx.certificates.by_key(bytes(32))
         tx.certificates.by_contract("c")
-        tx.certificates.by_keys([bytes(32), bytes(31)])
+        tx.certificates.known_keys([bytes(32), bytes(31)])
         tx.certificates.by_intents(["i", "j"])
         tx.certificates.expiring(samples.NOW, fingerprint, samples.NOW, owners=("DE8AA",))
         tx.certificates.ending(samples.NOW, samples.NOW)

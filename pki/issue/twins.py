@@ -46,7 +46,7 @@ def linted_tbs(deployment: Deployment, order: Order, serial: SerialNumber) -> by
         return linted_twin(deployment, order, serial)
     tbs = template.fill(_filling(order, serial))
     der = build.assemble(tbs, order.issuer.suite, _zeros(order.issuer.suite))
-    view = template.view(tbs, der, order.public_key, order.key_octets())
+    view = template.view(tbs, der, order.suite, order.key_octets())
     if view is None:
         raise PolicyViolation("lint_failed", "The certificate differs from its linted template.")
     _refuse(lint.lint_varying(view))

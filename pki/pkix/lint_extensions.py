@@ -25,7 +25,7 @@ from pki.pkix.lint_view import (
     rule,
 )
 from pki.pkix.profiles import KEY_USAGES
-from pki.pkix.suites import Suite, suite_of
+from pki.pkix.suites import Suite
 
 COMMON_NAME: Final = "2.5.4.3"
 SUBJECT_KEY_ID: Final = "2.5.29.14"
@@ -151,13 +151,21 @@ def subject_key_id(view: View) -> Iterator[str]:
 
 def _key_id(view: View) -> bytes:
     """Return RFC 5280 4.2.1.2 method 1 or 2 over the bits of the key as they stand."""
-    _, key = inside(view.spki)
-    bits = content(view.spki, key, BIT_STRING)[1:]
-    digest = hashlib.sha1(bits, usedforsecurity=False).digest()
+    digest = hashlib.sha1(_key_bits(view), usedforsecurity=False).digest()
     if not view.profile.short_key_id:
         return digest
     low = int.from_bytes(digest) & (1 << 60) - 1
     return (0b0100 << 60 | low).to_bytes(8)
+
+
+def _key_bits(view: View) -> bytes:
+    spki = view.spki
+    if spki == view.canonical:  # two elements, lengths of one octet but for the outer one of P-521
+        outer = 2 + (spki[1] >> 7)
+        key = outer + 2 + spki[outer + 1]
+        return spki[key + 3 + (spki[key + 1] >> 7) :]
+    _, bits = inside(spki)
+    return content(spki, bits, BIT_STRING)[1:]
 
 
 @rule("rfc5280_4_2_1_1_authority_key_id", clause="RFC 5280 4.2.1.1")
@@ -280,7 +288,7 @@ _X448_KEY: Final = bytes.fromhex("3042300506032b656f033900")
 def alternate_key(view: View) -> Iterator[str]:
     """An X448 key beside the Ed448 key of a provisioning certificate, nowhere else."""
     extension = view.extension(ALTERNATE_KEY)
-    wanted = view.profile.alternate_key and suite_of(view.public_key) is Suite.ED448
+    wanted = view.profile.alternate_key and view.suite is Suite.ED448
     if (extension is not None) != wanted:
         yield "the X448 key is " + ("missing" if wanted else "for Ed448 provisioning leaves only")
     elif extension is not None and (

@@ -20,7 +20,7 @@ from pki.pkix.lint_view import (
     View,
     rule,
 )
-from pki.pkix.suites import Suite, suite_of
+from pki.pkix.suites import Suite
 
 COMMON_NAME: Final = "2.5.4.3"
 COUNTRY: Final = "2.5.4.6"
@@ -86,7 +86,7 @@ def signature_algorithm(view: View) -> Iterator[str]:
     if view.issuer_facts is not None:
         suites = [view.issuer_facts.suite]
     elif view.profile.self_signed:
-        suites = [suite_of(view.public_key)]
+        suites = [view.suite]
     if _SUITES.get(view.signature) not in suites:
         yield "it is signed with another algorithm than its issuer's suite has"
 
@@ -111,7 +111,7 @@ def unique_identifiers(view: View) -> Iterator[str]:
 @rule("v2g2_007_key", clause="[V2G2-007], [V2G20-2675], [V2G20-2319]", varies=True)
 def key(view: View) -> Iterator[str]:
     """The key is of a suite of the profile."""
-    if suite_of(view.public_key) not in view.profile.suites:
+    if view.suite not in view.profile.suites:
         yield f"the key is none of {', '.join(view.profile.suites)}"
 
 

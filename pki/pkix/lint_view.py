@@ -110,8 +110,8 @@ class View:
     Attributes:
         signature: inner AlgorithmIdentifier; `outer_signature` the one outside.
         rdns: the subject.
-        spki, public_key: the key as it stands, and read; None if it is of no suite of ours.
-        canonical: the one encoding of `public_key`; None as it is.
+        spki: the key as it stands.
+        suite, canonical: what key that is, and its one encoding; None if it is of no suite of ours.
         trailing: tags of fields between key and extensions (unique identifiers).
     """
 
@@ -128,7 +128,7 @@ class View:
     not_before: Time
     not_after: Time
     spki: bytes
-    public_key: PublicKey | None
+    suite: Suite | None
     canonical: bytes | None
     trailing: tuple[int, ...]
     extensions: tuple[Extension, ...]
@@ -212,7 +212,7 @@ def take_apart(der: bytes, profile: Profile, issuer: IssuerFacts | None) -> View
         not_before=read_time(der, not_before),
         not_after=read_time(der, not_after),
         spki=der[key.start : key.end],
-        public_key=public_key,
+        suite=suite_of(public_key),
         canonical=build.spki(public_key) if public_key is not None else None,
         trailing=tuple(element.tag for element in rest),
         extensions=tuple(_extensions(der, last)),

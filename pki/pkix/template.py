@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Final
 
 from pki.pkix.der import DerError, Element, children, element_at
+from pki.pkix.leaf_cut import KEYS
 from pki.pkix.lint_rules import COMMON_NAME
 from pki.pkix.lint_view import (
     GENERALIZED_TIME,
@@ -28,7 +29,7 @@ from pki.pkix.lint_view import (
     read_time,
 )
 from pki.pkix.lint_view import OID as OID_TAG
-from pki.pkix.suites import PublicKey
+from pki.pkix.suites import Suite
 
 _SUBJECT_KEY_ID: Final = "2.5.29.14"
 _UTC_YEARS: Final = range(1950, 2050)
@@ -93,14 +94,14 @@ class Template:
             (a, parts[0], b, parts[1], c, parts[2], d, parts[3], e, parts[4], f)
         )  # fmt: skip
 
-    def view(self, tbs: bytes, der: bytes, public_key: PublicKey, canonical: bytes) -> View | None:
+    def view(self, tbs: bytes, der: bytes, suite: Suite, canonical: bytes) -> View | None:
         """
         Return what the lints look at, or None where an octet differs that is not open.
 
         Args:
             tbs: to-be-signed octets.
             der: the certificate around them.
-            public_key: what the key is said to be.
+            suite: of the key, which begins as keys of this suite do.
             canonical: its one encoding; a lint holds the octets against it.
         """
         if not self._alike(tbs):
@@ -126,7 +127,7 @@ class Template:
             not_before=begin,
             not_after=end,
             spki=spki,
-            public_key=public_key,
+            suite=suite if spki.startswith(KEYS[suite][0]) else None,
             canonical=canonical,
             trailing=model.trailing,
             extensions=(

@@ -69,7 +69,7 @@ def test_a_filled_template_is_what_the_builder_makes(profile: Profile, suite: Su
     made = samples.signed(profile, suite, other)
     tbs = _template(profile, suite).fill(_filling(profile, other, name))
     assert tbs == _tbs(made)
-    view = _template(profile, suite).view(tbs, made, other.public_key, build.spki(other.public_key))
+    view = _template(profile, suite).view(tbs, made, suite, build.spki(other.public_key))
     assert view == lint.take_apart(made, profile, samples.issuer_of(profile, suite))
     assert lint.lint_varying(view) == ()
 
@@ -90,8 +90,8 @@ def test_i6_no_octet_outside_the_open_parts_may_differ(data: st.DataObject) -> N
     tbs[at] ^= data.draw(st.integers(1, 255))
     holder = samples.public_key(Suite.P256, "holder")
     canonical = build.spki(holder)
-    assert template.view(bytes(tbs), der, holder, canonical) is None
-    assert template.view(bytes(tbs) + b"\0", der, holder, canonical) is None
+    assert template.view(bytes(tbs), der, Suite.P256, canonical) is None
+    assert template.view(bytes(tbs) + b"\0", der, Suite.P256, canonical) is None
 
 
 @given(st.data())
@@ -107,7 +107,7 @@ def test_i6_what_is_wrong_in_an_open_part_both_lints_see(data: st.DataObject) ->
     tbs[at] = data.draw(st.integers(0x20, 0x7E))
     changed = build.assemble(bytes(tbs), Suite.P256, bytes(72))
     holder = samples.public_key(Suite.P256, "holder")
-    view = template.view(bytes(tbs), changed, holder, build.spki(holder))
+    view = template.view(bytes(tbs), changed, Suite.P256, build.spki(holder))
     assert view is not None
     complete = lint.lint(changed, CONTRACT, samples.issuer_of(CONTRACT, Suite.P256))
     assert bool(lint.lint_varying(view)) == bool(complete)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Protocol
 
 from cryptography import x509
@@ -79,6 +80,8 @@ def parse(data: bytes) -> CertificateRequest:
     """
     Read a CSR, DER or one PEM block, and prove that the owner of its key signed it.
 
+    The same octets are read once: who asks for consent, or queues an answer, reads them twice.
+
     Raises:
         BadInput: `csr_too_large`, `csr_unreadable`, `csr_signature_invalid`, `common_name_count`.
         PolicyViolation: `key_not_allowed`, `signature_algorithm_not_allowed`.
@@ -87,6 +90,11 @@ def parse(data: bytes) -> CertificateRequest:
         raise BadInput(
             "csr_too_large", f"The request has {len(data)} octets, more than {MAX_SIZE}."
         )
+    return _parsed(data)
+
+
+@lru_cache(maxsize=64)
+def _parsed(data: bytes) -> CertificateRequest:
     try:
         der = _der(data)
         usual = _usual(der)

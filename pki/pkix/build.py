@@ -160,8 +160,11 @@ def assemble(tbs: bytes, suite: Suite, signature: bytes) -> bytes:
 
 
 def _attribute(what: str, value: str) -> str:
-    if not 1 <= len(value) <= MAX_ATTRIBUTE or not value.isprintable() or value != value.strip():
-        raise _subject_invalid(f"The {what} must be 1 to {MAX_ATTRIBUTE} printable characters.")
+    printable = 1 <= len(value) <= MAX_ATTRIBUTE and value.isprintable() and value == value.strip()
+    if not printable or len(value.encode()) > MAX_ATTRIBUTE:  # cryptography counts octets
+        raise _subject_invalid(
+            f"The {what} must be 1 to {MAX_ATTRIBUTE} printable characters, and as many octets."
+        )
     return value
 
 

@@ -195,7 +195,7 @@ def test_strings_are_of_the_types_that_rfc5280_asks_for() -> None:
     assert bytes.fromhex("060a0992268993f22c640119") + b"\x16\x03CPO" in der
 
 
-@pytest.mark.parametrize("organization", ["", "x" * 65, "a\nb", "a\0b", " a", "a\u202eb"])
+@pytest.mark.parametrize("organization", ["", "x" * 65, "ü" * 33, "a\nb", "a\0b", " a", "a\u202eb"])
 def test_refuses_an_organization_that_cannot_be_shown(organization: str) -> None:
     with pytest.raises(PolicyViolation) as error:
         subject(CONTRACT, organization)

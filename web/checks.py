@@ -11,6 +11,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from pki.errors import BadInput
@@ -134,9 +135,25 @@ def _from_base64(items: list[str]) -> Presented:
         count = f"{len(items)} certificates, more than {MAX_CERTIFICATES}"
         return None, f"{Fault.TOO_MANY_CERTIFICATES}: {count}"
     try:
-        return tuple(base64.b64decode(item, validate=True) for item in items), None
-    except (binascii.Error, ValueError):
+        return (_octets(items[0]), *map(_octets_again, items[1:])), None
+    except ValueError:
         return None, f"{Fault.UNREADABLE}: a certificate is not base64"
+
+
+def _octets(item: str) -> bytes:
+    """Read base64. Raises ValueError."""
+    return binascii.a2b_base64(item, strict_mode=True)
+
+
+def _octets_again(item: str) -> bytes:
+    """Read the base64 of a CA certificate, which comes again and again. Raises ValueError."""
+    return _known_octets(item) if len(item) < _LONG else _octets(item)
+
+
+_LONG: Final = 8192
+"""Characters of a certificate that is not kept."""
+
+_known_octets: Final = lru_cache(maxsize=256)(_octets)
 
 
 # --- hash data -----------------------------------------------------------------------------------

@@ -88,7 +88,9 @@ class Decisions:
             self.deployment, self.roaming, ask.principal, ask.check, action=ask.action
         )
         told(found)
-        return self._answer(request, found)
+        answer = self._answer(request, found)
+        self.metrics.authorised([(_protocol(request), found)])
+        return answer
 
     def many(self, requests: Sequence[HotRequest]) -> list[HotResponse | None]:
         """Answer requests at once; None where something is to be explained, or needs more time."""
@@ -103,10 +105,13 @@ class Decisions:
         except PkiError as error:
             ERRORS.debug("decisions", exc_info=error)
             return answers
+        made: list[tuple[str, Authorised]] = []
         for at, result in zip(asks, results, strict=True):
             if isinstance(result, Authorised):
                 answers[at] = self._answer(requests[at], result)
+                made.append((_protocol(requests[at]), result))
                 self._keep(keys[at], result, requests[at], answers[at], heard)
+        self.metrics.authorised(made)
         for (at, found), receipt in zip(known.items(), receipts, strict=True):
             answers[at] = found.told.again(receipt)
         self.metrics.authorisations(Counter(found.told.counted for found in known.values()))
@@ -122,7 +127,8 @@ class Decisions:
     def _asks(
         self, requests: Sequence[HotRequest], known: Mapping[int, Remembered[Told]]
     ) -> dict[int, Ask]:
-        tried = ((at, self._try(r)) for at, r in enumerate(requests) if at not in known)
+        callers: dict[object, Principal] = {}
+        tried = ((at, self._try(r, callers)) for at, r in enumerate(requests) if at not in known)
         return {at: ask for at, ask in tried if ask is not None}
 
     def _keep(
@@ -135,14 +141,19 @@ class Decisions:
     ) -> None:
         if key is None or found.lasting is None or answer is None:
             return
-        protocol = "v1" if request.raw_path == V1 else "ocpp"
-        told = Told(protocol, found, answer.octets)
+        told = Told(_protocol(request), found, answer.octets)
         remembered = Remembered(lasting=found.lasting, told=told, octets=told.octets)
         self.memory.keep(key, remembered, heard)
 
-    def _try(self, request: HotRequest) -> Ask | None:
+    def _try(self, request: HotRequest, callers: dict[object, Principal]) -> Ask | None:
+        """Return what is asked, or None; callers of this group were looked up just now."""
         try:
-            return self._ask(request, self.callers.find(request.headers))
+            sent = request.headers.get
+            token = sent("authorization"), sent("x-api-key")
+            found = callers.get(token)
+            if found is None:
+                found = callers[token] = self.callers.find(request.headers)
+            return self._ask(request, found)
         except Exception as error:  # noqa: BLE001 - Flask asks again, tells and logs what it was
             ERRORS.debug("decision", exc_info=error)
             return None
@@ -158,15 +169,17 @@ class Decisions:
 
     def _answer(self, request: HotRequest, found: Authorised) -> HotResponse:
         if request.raw_path == V1:
-            self.metrics.authorisation("v1", found)
             body = found.told() if found.told else orjson.dumps(_told(found))
             return HotResponse(status=200, headers={"Content-Type": JSON}, body=body)
         reference = found.authorisation.reference
         body = orjson.dumps(to_ocpp(found.decision, found.authorisation))
         _judge(AUTHORIZE[request.raw_path], body)
-        self.metrics.authorisation("ocpp", found)
         headers = {"Content-Type": JSON, ocpp.REFERENCE: reference}
         return HotResponse(status=200, headers=headers, body=body)
+
+
+def _protocol(request: HotRequest) -> str:
+    return "v1" if request.raw_path == V1 else "ocpp"
 
 
 def _told(found: Authorised) -> dict[str, Any]:

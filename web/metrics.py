@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections import Counter as Counts
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from pki.authorize import Authorised
-from pki.model import Accepted, Decision, Rejected
+from pki.model import Rejected
 
 MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Set by `web/gunicorn.conf.py`; where workers leave their numbers for each other."""
@@ -84,21 +85,22 @@ class Metrics:
         """Count requests of one kind that were answered in no time to speak of."""
         self._requests.labels(route, method, str(status)).inc(count)
 
-    def decision(self, protocol: str, decision: Decision) -> None:
-        """Count one decision."""
-        match decision.verdict:
-            case Accepted():
-                self._decisions.labels(protocol, "accepted", "").inc()
-            case Rejected(fault=fault):
-                self._decisions.labels(protocol, "rejected", fault.value).inc()
-
-    def authorisation(self, protocol: str, found: Authorised) -> None:
-        """Count one authorisation, and the contract decision before it."""
-        if found.decision is not None:
-            self.decision(protocol, found.decision)
-        told = found.authorisation
-        fault = told.fault.value if told.fault else ""
-        self._authorisations.labels(protocol, told.allowed.value, fault).inc()
+    def authorised(self, found: Iterable[tuple[str, Authorised]]) -> None:
+        """Count authorisations by protocol, and the contract decisions before them, at once."""
+        decisions: Counts[tuple[str, str, str]] = Counts()
+        authorisations: Counts[tuple[str, str, str]] = Counts()
+        for protocol, each in found:
+            verdict, told = each.decision.verdict if each.decision else None, each.authorisation
+            fault = told.fault.value if told.fault else ""
+            authorisations[protocol, told.allowed.value, fault] += 1
+            if isinstance(verdict, Rejected):
+                decisions[protocol, "rejected", verdict.fault.value] += 1
+            elif verdict is not None:
+                decisions[protocol, "accepted", ""] += 1
+        for labels, count in decisions.items():
+            self._decisions.labels(*labels).inc(count)
+        for labels, count in authorisations.items():
+            self._authorisations.labels(*labels).inc(count)
 
     def authorisations(self, counts: Mapping[tuple[str, str, str], int]) -> None:
         """Count authorisations behind accepted contracts, by protocol, answer and fault."""

@@ -104,23 +104,27 @@ def _object(body: bytes, limit: int) -> dict[str, object]:
     value = _json(body)
     if not isinstance(value, dict):
         raise BadInput("body_not_object", "The body is not a JSON object.")
-    if _deeper_than(value, MAX_DEPTH):
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
         raise BadInput("json_too_deep", f"The body has more than {MAX_DEPTH} levels.")
     if _could_repeat(body, value):
         json.loads(body, object_pairs_hook=_named_once, parse_int=str, parse_float=str)
     return value
 
 
-def _could_repeat(body: bytes, value: object) -> bool:
+def _could_repeat(body: bytes, value: dict[str, object]) -> bool:
     """
     Tell whether an object of the body may name a member twice, of which the parser keeps the last.
 
     A body without repetition has one colon for each member and those inside of its strings; only
     where the sum differs, or a colon may hide in an escape, is it worth a second, slower reading.
     """
+    inner = (len(member) for member in value.values() if type(member) is dict)
+    if body.count(b":") == len(value) + sum(inner):
+        return False  # each member has its colon, and there are no others
     if b"\\u003" in body:
         return True
-    colons, waiting = 0, [value]
+    colons = 0
+    waiting: list[object] = [value]
     while waiting:
         match waiting.pop():
             case str(text):

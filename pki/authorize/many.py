@@ -152,7 +152,7 @@ class _Group:
         lasting = None if used else decided.lasting
         if lasting is not None:
             end = first_behind(self._directory.turns, lasting.since)
-            lasting = replace(lasting, until=min(end, lasting.until))
+            lasting = lasting if end >= lasting.until else replace(lasting, until=end)
         return Authorised(
             decision=decided.decision,
             authorisation=found,

@@ -101,6 +101,11 @@ class Certificates(Protocol):
     def standings(self, fingerprints: list[Fingerprint]) -> dict[Fingerprint, Standing]:
         """Return how those of the certificates stand that are ours, with one query."""
 
+    def revocations_of(
+        self, fingerprints: list[Fingerprint]
+    ) -> dict[Fingerprint, Revocation | None]:
+        """Return the revocation, if any, of those of the certificates that are ours, as above."""
+
     def by_serial(self, serial: SerialNumber) -> list[CertificateRecord]:
         """Return the certificates of every issuer that carry this serial."""
 

@@ -163,6 +163,12 @@ class CertificateRows:
         """Return how those of the certificates stand that are ours, with one query."""
         return lookups.standings(self._session, fingerprints)
 
+    def revocations_of(
+        self, fingerprints: list[Fingerprint]
+    ) -> dict[Fingerprint, Revocation | None]:
+        """Return the revocation, if any, of those of the certificates that are ours."""
+        return lookups.revocations_of(self._session, fingerprints)
+
     def by_serial(self, serial: SerialNumber) -> list[CertificateRecord]:
         """Return the certificates of every issuer that carry this serial."""
         return [_record(row) for row in self._session.rows(_BY_SERIAL, {"serial": serial.value})]

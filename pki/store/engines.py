@@ -1,6 +1,8 @@
 """
 How each database is opened, and how its transactions begin.
 
+A connection that was used last is used next: it has pages and prepared statements at hand.
+
 Both drivers are kept from opening transactions by themselves: we say BEGIN, in our own words, as
 the first statement. That costs no round trip more, and a connection that died in the pool shows
 at once.
@@ -31,6 +33,7 @@ _SQLITE: Final = "sqlite:///"
 _PRAGMAS: Final = (
     "synchronous = FULL",
     "foreign_keys = ON",
+    "cache_size = -16384",  # KiB at the most, for each connection
     "wal_autocheckpoint = 8000",  # pages; `Database.tidy` comes first where a worker runs
 )
 
@@ -118,6 +121,7 @@ def _sqlite(path: Path, wait: float) -> Backend:
         pool_size=_POOL,
         max_overflow=_OVERFLOW,
         pool_timeout=wait,
+        pool_use_lifo=True,
         hide_parameters=True,
     )
     event.listen(engine, "connect", configure)
@@ -163,6 +167,7 @@ def _postgresql(url: URL, wait: float) -> Backend:
         pool_size=_POOL,
         max_overflow=_OVERFLOW,
         pool_timeout=wait,
+        pool_use_lifo=True,
         use_native_hstore=False,
         hide_parameters=True,
     )

@@ -140,6 +140,16 @@ def standings(session: Session, fingerprints: Sequence[Fingerprint]) -> dict[Fin
     return {Fingerprint(value=row[0]): _standing(row) for row in rows}
 
 
+def revocations_of(
+    session: Session, fingerprints: Sequence[Fingerprint]
+) -> dict[Fingerprint, Revocation | None]:
+    """Return the revocation, if any, of those of the certificates that are ours."""
+    rows = _STANDINGS.rows(session, [fingerprint.value for fingerprint in fingerprints])
+    return {
+        Fingerprint(row[0]): None if row[3] is None else _standing(row).revocation for row in rows
+    }
+
+
 def _standing(row: Row) -> Standing:
     issuer_id, serial = row[1], SerialNumber(value=row[2])
     if row[3] is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -107,16 +107,26 @@ def _statuses(
     """
     held = frame.standing
     others = {c.fingerprint: c for p in chains for c in p.certificates if c.fingerprint not in held}
-    standings = tx.certificates.standings(list(others))
-    keys = {name: hashlib.sha256(c.spki).digest() for name, c in others.items()}
-    listed = blocked_among(tx, frame.listed, list(keys.values()))
+    revocations = tx.certificates.revocations_of(list(others))
+    listed = _blocked(tx, frame, others)
     good = CertificateStatus(status=Status.GOOD, source="own", as_of=now)
     blocked = replace(good, status=Status.REVOKED, reason=Reason.KEY_COMPROMISE)
     ours = {name: _status(gone, good) for name, gone in held.items()}
     ours |= dict.fromkeys(frame.blocked, blocked)
-    found = {name: _status(standing.revocation, good) for name, standing in standings.items()}
-    found |= dict.fromkeys((name for name, key in keys.items() if key in listed), blocked)
+    found = {name: _status(gone, good) for name, gone in revocations.items()}
+    found |= dict.fromkeys(listed, blocked)
     return ours, found
+
+
+def _blocked(
+    tx: Transaction, frame: Frame, others: Mapping[Fingerprint, Certificate]
+) -> list[Fingerprint]:
+    """Return those of the certificates whose key is blocked."""
+    if frame.listed is not None and not frame.listed:
+        return []
+    keys = {name: hashlib.sha256(c.spki).digest() for name, c in others.items()}
+    listed = blocked_among(tx, frame.listed, list(keys.values()))
+    return [name for name, key in keys.items() if key in listed]
 
 
 def _status(revocation: Revocation | None, good: CertificateStatus) -> CertificateStatus:

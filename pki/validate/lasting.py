@@ -5,9 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
 
 from pki.model import Accepted, Contract, DecisionRecord, Rejected
 from pki.pkix.certificate import Certificate
+from pki.pkix.leaf_cut import digits_of
+from pki.pkix.leaves import Alike
 from pki.validate import repeats
 from pki.validate.case import EXPIRES_SOON
 from pki.validate.frame import Frame
@@ -85,26 +89,37 @@ def lasting(  # noqa: PLR0913 - what the decision looked at, and what became of 
     if above is None or contract is None:
         return None
     leaf = chain.certificates[0]
-    until = min(
-        now + repeats.LONGEST,
-        first_behind(frame.turns, now),
-        first_behind(above.turns, now),
-        *(end for end in _own(contract, leaf) if end > now),
-    )
+    ends = [now + repeats.LONGEST, first_behind(frame.turns, now), first_behind(above.turns, now)]
+    if not (isinstance(leaf, Alike) and leaf.begins <= _digits(now) and leaf.ends > _horizon(now)):
+        ends += [end for end in _turns(leaf) if end > now]
+    ends += [end for end in (contract.valid_from, contract.valid_until) if end and end > now]
     return Lasting(
         original=repeats.without_inputs(record),
         since=now,
-        until=until,
+        until=min(ends),
         serials=above.serials | {leaf.serial},
         contract_id=contract.contract_id,
     )
 
 
-def _own(contract: Contract, leaf: Certificate) -> Iterator[dt.datetime]:
-    """Yield the times at which something about this contract and this leaf changes."""
+def _turns(leaf: Certificate) -> Iterator[dt.datetime]:
+    """Yield the times at which something about a leaf changes."""
     for soon in EXPIRES_SOON.values():
         yield leaf.not_after - soon
     yield from turns_of((leaf,))
-    for moment in (contract.valid_from, contract.valid_until):
-        if moment is not None:
-            yield moment
+
+
+_LAST: Final = b"9"
+"""Behind the digits of every time, where a time has none."""
+
+
+@lru_cache(maxsize=16)
+def _digits(now: dt.datetime) -> bytes:
+    """Return a time such that it compares with the dates of a leaf (`pki.pkix.leaf_cut`)."""
+    return digits_of(now) or b""
+
+
+@lru_cache(maxsize=16)
+def _horizon(now: dt.datetime) -> bytes:
+    """Return the end of a leaf behind which it is of no matter to what may be repeated from now."""
+    return digits_of(now + repeats.LONGEST + max(EXPIRES_SOON.values())) or _LAST

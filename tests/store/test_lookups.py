@@ -104,6 +104,8 @@ def test_standings_at_once_are_those_of_each(database: Database) -> None:
             wanted = [record.fingerprint for record in records[:count]]
             found = tx.certificates.standings(wanted)
             assert found == {name: alone[name] for name in wanted if name in alone}
+            gone = tx.certificates.revocations_of(wanted)
+            assert gone == {name: standing.revocation for name, standing in found.items()}
         none = [Fingerprint.of(b"%d" % n) for n in range(3000)]  # more than one question takes
         assert list(tx.certificates.standings([*none, wanted[0]])) == [wanted[0]]
     assert [name for name, each in alone.items() if each.revocation] == [wanted[1]]

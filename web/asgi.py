@@ -37,6 +37,7 @@ from web.hot_routes import Route
 from web.hot_watch import HotWatch
 from web.metrics import Metrics
 from web.status import StatusPages
+from web.worker_waiting import Done
 
 BOOT_FAILED: Final = 3
 """With this code gunicorn gives up on a worker; after any other it tries for ever."""
@@ -117,19 +118,20 @@ class Application:
             return None
         return self._watch.from_memory(request, answer, hot_routes.OCSP)
 
-    def decide(self, request: HotRequest, done: Callable[[bytes | None, bytes], None]) -> None:
+    def decide(self, request: HotRequest, done: Done) -> None:
         """
-        Answer a request of `web.decisions.LIMITS` among others, later and without a task.
+        Answer a request for a decision or a certificate among others, later and without a task.
 
         Args:
-            done: gets header fields and body of an answer 200; None where `explain` is to answer.
+            done: gets the answer, or what `explain` is to tell.
         """
 
         def finish(answer: Answer) -> None:
             if isinstance(answer, HotResponse):
-                done(self._watch.written(request, answer, request.raw_path), answer.octets)
+                fields = self._watch.written(request, answer, request.raw_path)
+                done((answer.status, fields, answer.octets))
             else:
-                done(None, b"")
+                done(answer)
 
         self._crews[request.raw_path].take(request, finish)
 
@@ -137,7 +139,7 @@ class Application:
         """Serve a request that `decide` did not answer."""
         body = await _body(receive, parsing.MAX_BODY)
         if body is not None:
-            await self._by_flask(scope, body, send)
+            await self._by_flask(scope, body, send, failure=scope["state"].get(issuing.FAILURE))
 
     def stop(self) -> None:
         """End the threads of this application; what it serves stays open."""

@@ -4,9 +4,9 @@ HTTP/1.1 for a worker: uvicorn's protocol with limits, and hot paths answered wh
 uvicorn itself bounds neither the head of a request nor the time in which a request must arrive, nor
 how many requests come in one piece, nor how slowly an answer is taken; a public responder must. A
 request that `Application.quick` answers costs no task, which saves two thirds; one whose head was
-read before (`web.hot_heads`) is not even parsed, which halves the rest. A request for a decision
-waits for its group without a task (`web.worker_waiting`). Any other takes uvicorn's way into the
-app.
+read before (`web.hot_heads`) is not even parsed, which halves the rest. A request for a decision or
+a certificate waits for its group without a task (`web.worker_waiting`). Any other takes uvicorn's
+way into the app.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
+from web import issuing
 from web.bridge import headers_of
 from web.decision_heads import DecisionHeads
 from web.decisions import LIMITS
 from web.hot import HotRequest, HotResponse
 from web.hot_heads import END, Heads
 from web.logs import ERRORS
-from web.parsing import MAX_DISCARDED
+from web.parsing import MAX_BODY, MAX_DISCARDED
 from web.status import MAX_OCSP_BODY
 from web.worker_timed import Timed
-from web.worker_waiting import Waiting, Written
+from web.worker_waiting import Done, Waiting, Written
 
 MAX_LINE: Final = 8190
 """Octets of a path with its query; base64 of a long OCSP request stands in it (RFC 6960 A.1)."""
@@ -48,8 +49,10 @@ MAX_PIPELINED: Final = 64
 """Requests that may come in one piece, or wait for the one before them."""
 
 _QUICK_METHODS: Final = {b"GET": "GET", b"POST": "POST"}
-_DECIDED: Final = {path.encode(): most for path, most in LIMITS.items()}
-
+_GROUPED: Final = {
+    issuing.PATH.encode(): MAX_BODY,
+    **{path.encode(): most for path, most in LIMITS.items()},
+}
 
 _NO_HEADS: Final = DecisionHeads()
 
@@ -76,7 +79,7 @@ class Protocol(Timed):
         self._quick: Callable[[HotRequest], HotResponse | None] | None
         self._quick = getattr(self.app, "quick", None)
         self._heads: Heads | None = getattr(self.app, "heads", None)
-        self._decide: Callable[[HotRequest, Written], None] | None
+        self._decide: Callable[[HotRequest, Done], None] | None
         self._decide = getattr(self.app, "decide", None)
         self._asked_heads: DecisionHeads = getattr(self.app, "decision_heads", _NO_HEADS)
         self._asked: Waiting | None = None  # waits since what was just fed
@@ -195,7 +198,7 @@ class Protocol(Timed):
         self._since = self._heard
         body = self._body
         if body is not None and not (
-            self._ask(body) if self.url in _DECIDED else self._answer(body)
+            self._ask(body) if self.url in _GROUPED else self._answer(body)
         ):
             self._hand_over()
         if self._handed_over:
@@ -249,7 +252,7 @@ class Protocol(Timed):
             return MAX_OCSP_BODY if self._quick is not None and b"#" not in self.url else 0
         if self._decide is None or self.parser.get_method() != b"POST" or self._is_full():
             return 0
-        return _DECIDED.get(self.url, 0)
+        return _GROUPED.get(self.url, 0)
 
     def _is_full(self) -> bool:
         """Tell whether there are so many connections that uvicorn says 503."""
@@ -283,7 +286,7 @@ class Protocol(Timed):
     # --- answering later -----------------------------------------------------------------------
 
     def _ask(self, body: bytearray) -> bool:
-        """Have a decision made; tell whether somebody makes it."""
+        """Have a decision made, or a certificate; tell whether somebody makes it."""
         keep_alive = self.parser.should_keep_alive() and not self._closing
         self._asked = self._wait(self._request(body), keep_alive=keep_alive)
         return self._asked is not None
@@ -304,12 +307,13 @@ class Protocol(Timed):
         self._decide(request, waiting.done)
         return waiting
 
-    def finish(self, waiting: Waiting, fields: bytes, body: bytes) -> None:
+    def finish(self, waiting: Waiting, answer: Written) -> None:
         """Write the answer to a request that waited, and go on with what came behind it."""
         if waiting.head:
             self._asked_heads.learn(waiting.head, waiting.request)
         keep_alive = waiting.keep_alive and not self._closing
-        self._write_fields(HTTPStatus.OK, fields, body, keep_alive=keep_alive)
+        status, fields, body = answer
+        self._write_fields(status, fields, body, keep_alive=keep_alive)
         if not keep_alive:
             self.transport.close()
         if self.pipeline or self.flow.read_paused:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from pki.errors import PkiError
 from web.hot import HotRequest
+from web.issuing import FAILURE
 
 if TYPE_CHECKING:
     from uvicorn._types import HTTPScope
@@ -16,8 +18,10 @@ if TYPE_CHECKING:
     from web.worker_protocol import Protocol
 
 
-Written = Callable[[bytes | None, bytes], None]
-"""Gets header fields and body of an answer 200; None: somebody else is to answer."""
+Written = tuple[int, bytes, bytes]
+"""Status, header fields and body."""
+Done = Callable[[Written | PkiError | None], None]
+"""Gets an answer, or the error that somebody else is to tell; None: somebody else is to answer."""
 
 
 class _Nobody:
@@ -59,21 +63,21 @@ class Waiting:
         self.response_complete = False
         self.message_event = _NOBODY
 
-    def done(self, fields: bytes | None, body: bytes) -> None:
-        """Hand the answer to the caller; without header fields, have the app answer."""
+    def done(self, answer: Written | PkiError | None) -> None:
+        """Hand the answer to the caller; without one, have the app answer."""
         if self._protocol.transport.is_closing():
             self.response_complete = True
-        elif fields is None:
-            self._protocol.begin(self, self._cycle())
-        else:
+        elif isinstance(answer, tuple):
             self.response_started = self.response_complete = True
-            self._protocol.finish(self, fields, body)
+            self._protocol.finish(self, answer)
+        else:
+            self._protocol.begin(self, self._cycle(answer))
 
-    def _cycle(self) -> RequestResponseCycle:
+    def _cycle(self, failure: PkiError | None) -> RequestResponseCycle:
         """Return what uvicorn would have made of this request, its body complete."""
         protocol = self._protocol
         cycle = RequestResponseCycle(
-            scope=self._scope(),
+            scope=self._scope(failure),
             transport=protocol.transport,
             flow=protocol.flow,
             logger=protocol.logger,
@@ -90,7 +94,7 @@ class Waiting:
         cycle.message_event.set()
         return cycle
 
-    def _scope(self) -> HTTPScope:
+    def _scope(self, failure: PkiError | None) -> HTTPScope:
         protocol, request = self._protocol, self.request
         return {
             "type": "http",
@@ -107,6 +111,6 @@ class Waiting:
             "headers": [
                 (n.encode("latin-1"), v.encode("latin-1")) for n, v in request.headers.items()
             ],
-            "state": protocol.app_state.copy(),
+            "state": {**protocol.app_state, FAILURE: failure},
             "extensions": {},
         }

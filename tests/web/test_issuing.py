@@ -13,7 +13,7 @@ from pki import audit, lookup
 from pki.services import Services
 from tests.web.calling import Caller, csr
 from tests.web.conftest import ADMIN
-from tests.web.live import Answer, Ask, by_asgi, by_flask
+from tests.web.live import Answer, Ask, by_asgi, by_flask, serving_here
 from web.asgi import Application
 
 KEYS = {
@@ -110,4 +110,29 @@ def test_a_key_that_is_out_of_reach_is_told_and_nothing_tried_again(
     app.stop()
     assert answer[0] == 503
     assert json.loads(answer[2])["code"] == "key_missing"
+    assert len(lookup.intents(running.deployment, ADMIN)) == 1  # one, not two
+
+
+def test_our_worker_answers_as_the_app_does(
+    app: Application, running: Services, caller: Caller
+) -> None:
+    with serving_here(app) as live:
+        status, headers, body = live.ask(_ask(caller, _contract(1)))
+        again = live.ask(_ask(caller, _contract(2)))  # behind a head that is known
+        refused = live.ask(_ask(caller, {"profile": "contract", "csr": "nonsense"}))
+    assert status == 201
+    assert headers["location"] == f"/v1/certificates/{json.loads(body)['fingerprint']}"
+    assert (again[0], again[1].keys()) == (201, headers.keys())
+    assert (refused[0], json.loads(refused[2])["code"]) == (400, "csr_unreadable")
+    assert len(lookup.search(running.deployment, ADMIN, owner="DEMOA")) == 2
+
+
+def test_what_failed_in_our_worker_is_told_and_nothing_tried_again(
+    app: Application, running: Services, caller: Caller, home: Path
+) -> None:
+    for key in (home / "keys").glob("mo2-*.pem"):
+        key.unlink()
+    with serving_here(app) as live:
+        status, _, body = live.ask(_ask(caller, _contract(1)))
+    assert (status, json.loads(body)["code"]) == (503, "key_missing")
     assert len(lookup.intents(running.deployment, ADMIN)) == 1  # one, not two

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Self
 
 from pki.ids.base import Syntax, Value, pattern
@@ -90,16 +91,19 @@ class SeccId:
     value: str = field(compare=False)
     key: str
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
+    @staticmethod
+    @lru_cache(maxsize=1024)
+    def parse(text: str) -> SeccId:
         """
         Read an EVSE id in the ISO form, or country, operator, `S` and 1 to 58 more characters.
+
+        An issuance asks for the same one at several places; it is read once.
 
         Raises:
             BadInput: `invalid_secc_id`.
         """
         value = _SECC_ID.match(text)[0].upper()
-        return cls(value=value, key=value.replace("*", "").replace("-", ""))
+        return SeccId(value=value, key=value.replace("*", "").replace("-", ""))
 
     @property
     def operator(self) -> OperatorId:

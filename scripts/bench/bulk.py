@@ -24,8 +24,8 @@ What was learnt (two cores shared with five others, load 4 to 7, which takes a f
   written anew), names and keys written to be looked at (60: subject, key id, canonical key), IN
   lists of 400 that SQLAlchemy and psycopg spread one by one (80), a transaction of its own to spend
   intents (45), rows bound value by value and copied as text (45), three interpreters (200 at 20,000
-  rows; they are forked now), rows and records sent between processes (30), one leaf of 256 linted in
-  full (12; now of 1,024), the garbage collector (15).
+  rows; they are forked now), rows and records sent between processes (30), one leaf of 256 linted
+  in full (12; now of 1,024), the garbage collector (15).
 * Chunks of 1,000 rows in place of 400 take 2 % less. Of the database's time a quarter are indexes
   that pages of search results need, a tenth foreign keys.
 * Contracts take ten times as long in the database as chargers: each asks for its like one by one.

@@ -233,6 +233,8 @@ class Fields:
         Raises:
             BadInput: `wrong_type`, `too_long`, `invalid_characters` (control characters).
         """
+        if name not in self.values:
+            return None
         value = self.lines(name, longest=longest)
         if value is not None and _CONTROL.search(value):
             raise BadInput(

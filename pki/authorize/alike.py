@@ -28,7 +28,6 @@ from pki.model import (
     Principal,
     RangeKind,
 )
-from pki.validate.turns import first_behind
 
 Key = tuple[object, ...]
 _NEVER: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
@@ -89,14 +88,20 @@ class Alike:
         )
 
 
-def key_of(
+def key_of(  # noqa: PLR0913 - what the questions look at
     directory: Directory,
     principal: Principal,
     check: ContractCheck,
     decision: Decision,
     evidence: ContractEvidence,
+    turn: dt.datetime,
 ) -> Key | None:
-    """Return all that the questions behind an acceptance look at; None for a refusal."""
+    """
+    Return all that the questions behind an acceptance look at; None for a refusal.
+
+    Args:
+        turn: when the next range or agreement begins or ends.
+    """
     verdict, contract, now = decision.verdict, evidence.contract, decision.decided_at
     if not isinstance(verdict, Accepted) or verdict.emaid is None or contract is None:
         return None
@@ -107,7 +112,7 @@ def key_of(
         verdict.emaid.key[:_PARTY_ID] if found is None else found,
         contract.whitelist,
         place(check.evse_id, None).evse if check.evse_id is not None else None,
-        first_behind(directory.turns, now),
+        turn,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -101,6 +102,7 @@ class _Group:
         self._realtime = _AtOnce(roaming.realtime)
         self._roaming = Roaming(directory=roaming.directory, realtime=self._realtime)
         self._found: dict[int, tuple[Authorisation, bool]] = {}
+        self._turns: dict[dt.datetime, dt.datetime] = {}
 
     def asked(self, at: int, ask: Ask) -> validate.Asked:
         """Return the contract decision that is asked first, and how to go on behind it."""
@@ -119,7 +121,8 @@ class _Group:
     ) -> tuple[Authorisation, bool, object]:
         """Return it, whether something was asked that no change log tells of, and its like."""
         check, directory = ask.check, self._directory
-        key = key_of(directory, ask.principal, check, decision, evidence)
+        turn = self._turn(decision.decided_at)
+        key = key_of(directory, ask.principal, check, decision, evidence, turn)
         alike = directory.kept.get(key) if key is not None else None
         verdict, contract = decision.verdict, evidence.contract
         if isinstance(alike, Alike) and verdict.emaid is not None and contract is not None:
@@ -131,6 +134,13 @@ class _Group:
         used = self._realtime.used
         alike = keep(directory, key, found) if key is not None and not used else None
         return found, used, alike.like if alike is not None else None
+
+    def _turn(self, now: dt.datetime) -> dt.datetime:
+        """Return when the next range or agreement begins or ends."""
+        found = self._turns.get(now)
+        if found is None:
+            found = self._turns[now] = first_behind(self._directory.turns, now)
+        return found
 
     def _questions(self, ask: Ask, decision: Decision) -> Questions:
         about = (self._roaming, self._directory, ask.principal, ask.check)
@@ -151,7 +161,7 @@ class _Group:
         found, used = self._found[at]
         lasting = None if used else decided.lasting
         if lasting is not None:
-            end = first_behind(self._directory.turns, lasting.since)
+            end = self._turn(lasting.since)
             lasting = lasting if end >= lasting.until else replace(lasting, until=end)
         return Authorised(
             decision=decided.decision,

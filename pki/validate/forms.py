@@ -101,7 +101,11 @@ def key_of(
         return None
     if check.token_type != EMAID_TOKEN_TYPE or not isinstance(verdict, Accepted):
         return None
-    if any(entry.status.source == "foreign" for entry in verdict.path):  # grows old by itself
+    first = verdict.path[0].status  # mostly that of all of them
+    for entry in verdict.path:
+        if entry.status is not first and entry.status.source == "foreign":
+            return None
+    if first.source == "foreign":  # what others tell grows old by itself
         return None
     account = verdict.account
     return (
@@ -128,9 +132,9 @@ def own_of(
         "emaid": verdict.emaid.key if verdict.emaid else "",
         "contract": text(contract_json(facts.evidence.contract)),
         "contractId": _quoted(contract.contract_id if contract else ""),
-        "token": _value(check.token),
-        "evse": _value(check.evse_id),
-        "station": _value(check.station_id),
+        "token": "null" if check.token is None else _value(check.token),
+        "evse": "null" if check.evse_id is None else _value(check.evse_id),
+        "station": "null" if check.station_id is None else _value(check.station_id),
     }
 
 

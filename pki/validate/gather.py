@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from pki import contracts
-from pki.ids import Edition, Fingerprint, SerialNumber
+from pki.ids import Edition, Emaid, Fingerprint, SerialNumber
 from pki.model import (
     CLOCK_SKEW,
     EMAID_TOKEN_TYPE,
@@ -55,8 +55,9 @@ def gather_many(
 ) -> list[Gathered]:
     """Read what the store says about several checks, with as many queries as for one."""
     chains = [_presented(tx, frame, check) for check in checks]
+    emaids = [None if (leaf := chain.leaf) is None else emaid_of(leaf) for chain in chains]
     ours, others = _statuses(tx, frame, chains, now)
-    named = _named_contracts(tx, chains)
+    named = tx.contracts.named([emaid for emaid in emaids if emaid is not None])
     return [
         Gathered(
             chain=chain,
@@ -67,11 +68,11 @@ def gather_many(
                     **ours,
                     **_of_chain(chain, others),  # one receipt tells nothing of another's leaf
                 },
-                contract=_contract(tx, chain, check, named),
+                contract=_contract(tx, chain, emaid, check, named),
                 asked_responders=frame.asked_responders,
             ),
         )
-        for chain, check in zip(chains, checks, strict=True)
+        for chain, emaid, check in zip(chains, emaids, checks, strict=True)
     ]
 
 
@@ -86,7 +87,7 @@ def known_statuses(
 def _of_chain(
     chain: Presented, statuses: dict[Fingerprint, CertificateStatus]
 ) -> dict[Fingerprint, CertificateStatus]:
-    names = (certificate.fingerprint for certificate in chain.certificates)
+    names = [certificate.fingerprint for certificate in chain.certificates]
     return {name: statuses[name] for name in names if name in statuses}
 
 
@@ -207,22 +208,15 @@ def _foreign_status(
     return CertificateStatus(status=Status.GOOD, source="foreign", as_of=since, next_update=until)
 
 
-def _named_contracts(
-    tx: Transaction, chains: Sequence[Presented]
-) -> dict[tuple[Edition, str], ContractEvidence]:
-    """Return the contracts that the leaves name, with their accounts."""
-    emaids = [emaid_of(chain.leaf) for chain in chains if chain.leaf is not None]
-    return tx.contracts.named([emaid for emaid in emaids if emaid is not None])
-
-
 def _contract(
     tx: Transaction,
     chain: Presented,
+    emaid: Emaid | None,
     check: ContractCheck,
     named: dict[tuple[Edition, str], ContractEvidence],
 ) -> ContractEvidence:
+    """Return the contract that a leaf names, with its account, or else a token."""
     if chain.leaf is not None:
-        emaid = emaid_of(chain.leaf)
         return named.get((emaid.edition, emaid.key), _NO_CONTRACT) if emaid else _NO_CONTRACT
     if check.token is None or check.token_type != EMAID_TOKEN_TYPE:
         return _NO_CONTRACT

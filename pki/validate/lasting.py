@@ -82,14 +82,19 @@ def lasting(  # noqa: PLR0913 - what the decision looked at, and what became of 
     above: Above | None,
     chain: Presented,
     contract: Contract | None,
-    frame: Frame,
+    turn: dt.datetime,
     now: dt.datetime,
 ) -> Lasting | None:
-    """Return how long an acceptance lasts, or None where that is not plain."""
+    """
+    Return how long an acceptance lasts, or None where that is not plain.
+
+    Args:
+        turn: when the next of our own CAs and of the anchors begins or has ended.
+    """
     if above is None or contract is None:
         return None
     leaf = chain.certificates[0]
-    ends = [now + repeats.LONGEST, first_behind(frame.turns, now), first_behind(above.turns, now)]
+    ends = [now + repeats.LONGEST, turn, first_behind(above.turns, now)]
     if not (isinstance(leaf, Alike) and leaf.begins <= _digits(now) and leaf.ends > _horizon(now)):
         ends += [end for end in _turns(leaf) if end > now]
     ends += [end for end in (contract.valid_from, contract.valid_until) if end and end > now]

@@ -29,6 +29,7 @@ from pki.validate.frame import Frame, concerned, read_frame
 from pki.validate.gather import Gathered, gather_many
 from pki.validate.lasting import Above, Lasting, above_of, lasting
 from pki.validate.render import to_json
+from pki.validate.turns import first_behind
 
 Further = Callable[[Decision, ContractEvidence], dict[str, Any]]
 """What is asked behind a decision: the decision and the contract it found, to JSON."""
@@ -121,7 +122,7 @@ def _decide_all(
         frame = desk.shared(tx, read_frame, concerned) if desk else read_frame(tx)
         gathered = gather_many(tx, frame, [one.check for one in asked], now)
     ids = repeats.new_ids(now, len(asked))
-    group = _Group(frame, now, format_time(now), kept)
+    group = _Group(frame, now, format_time(now), first_behind(frame.turns, now), kept)
     return [group.decided(*each) for each in zip(asked, gathered, ids, strict=True)]
 
 
@@ -132,6 +133,7 @@ class _Group:
     frame: Frame
     now: dt.datetime
     at: str
+    turn: dt.datetime
     kept: _Kept
 
     def decided(self, one: Asked, facts: Gathered, reference: str) -> Decided | Exception:
@@ -210,7 +212,7 @@ class _Group:
         self, record: DecisionRecord, facts: Gathered, above: Above | None
     ) -> Lasting | None:
         contract = facts.evidence.contract.contract
-        return lasting(record, above, facts.chain, contract, self.frame, self.now)
+        return lasting(record, above, facts.chain, contract, self.turn, self.now)
 
 
 def _refusal(one: Asked) -> Exception | None:

@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from cryptography import x509
 
-from pki.ids import Fingerprint
+from pki.errors import BadInput
+from pki.ids import Edition, Emaid, Fingerprint
 from pki.pkix.certificate import Certificate, Later, NormalName, load
 from pki.pkix.leaf_cut import (
     BETWEEN_DATES,
@@ -38,13 +39,9 @@ from pki.pkix.leaf_cut import (
     signature_of,
     time_of,
 )
-from pki.pkix.recent import Recent
 
 MOST: Final = 512
 """Shapes that one process keeps; a real hierarchy has some per issuer."""
-
-MOST_LEAVES: Final = 4096
-"""Leaves whose reading is remembered, some 10 MB at the most."""
 
 _CN_OID: Final = "2.5.4.3"
 _ALIKE: Final = 15
@@ -67,6 +64,7 @@ class Shape:
         parts: takes a leaf apart behind its serial: fixed octets, then what varies, in turn.
         fixed: octets of the former.
         curve: that of its keys; None where any octets are a key.
+        edition: which its EMAID follows.
         text, normal: what stands before and behind the CN.
     """
 
@@ -75,6 +73,7 @@ class Shape:
     parts: struct.Struct
     fixed: tuple[bytes, ...]
     curve: Curve | None
+    edition: Edition
     text: tuple[str, str]
     normal: tuple[NormalName, NormalName]
 
@@ -88,8 +87,10 @@ class Alike(Certificate):
         begins, ends: digits of its dates, see `pki.pkix.leaf_cut.digits_of`.
     """
 
-    __slots__ = ("begins", "ends", "tbs_end")
+    __slots__ = ("begins", "common_name", "emaid", "ends", "tbs_end")
     begins: bytes
+    common_name: str
+    emaid: Emaid | None
     ends: bytes
     tbs_end: int
     shape: Shape
@@ -121,10 +122,9 @@ class _Draft(Alike):
 class Leaves:
     """The shapes that one process has learnt; safe to share between threads."""
 
-    def __init__(self, most: int = MOST, most_leaves: int = MOST_LEAVES) -> None:
+    def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._shapes: dict[Key, tuple[Shape, ...]] = {}
-        self._read: Recent[Fingerprint, Certificate] = Recent(most_leaves)
 
     @property
     def size(self) -> int:
@@ -138,32 +138,24 @@ class Leaves:
         Raises:
             BadInput: as `load`.
         """
-        if not self._shapes:
-            return load(der)
-        fingerprint = Fingerprint.of(der)
-        leaf = self._read.get(fingerprint)
-        if leaf is None:
-            leaf = self._cut(der, fingerprint)
-            if leaf is None:
-                return load(der)  # and refused there if it is wrong
-            self._read.put(fingerprint, leaf)
-        return leaf
+        return self._cut(der) or load(der)  # and refused there if it is wrong
 
-    def _cut(self, der: bytes, fingerprint: Fingerprint) -> Certificate | None:
+    def _cut(self, der: bytes) -> Alike | None:
         try:
             at, end = head_of(der)
             for shape in self._shapes.get(_key(der, at, end), ()):
-                found = _read(der, fingerprint, at, end, shape)
-                if found is not None:
-                    return found
+                leaf = _read(der, at, end, shape)
+                if leaf is not None:
+                    return leaf
         except _UNUSUAL:
             pass
         return None
 
     def keep(self, leaf: Certificate) -> Shape | None:
         """Learn the shape of a leaf that was found good; None where it is too unusual for that."""
-        if leaf.shape is not None and isinstance(leaf.shape, Shape):
-            return leaf.shape
+        known = leaf if isinstance(leaf, Alike) else self._cut(leaf.der)
+        if known is not None:
+            return known.shape
         try:
             cut = cut_leaf(leaf.der)
         except _UNUSUAL:
@@ -188,7 +180,7 @@ def _key(der: bytes, at: int, end: int) -> Key:
     return end - at, der[at : at + _NAMED + der[at + _NAMED - 1]]
 
 
-def _read(der: bytes, fingerprint: Fingerprint, at: int, end: int, shape: Shape) -> Alike | None:
+def _read(der: bytes, at: int, end: int, shape: Shape) -> Alike | None:
     """
     Return a leaf, or None if it has another shape.
 
@@ -212,16 +204,18 @@ def _read(der: bytes, fingerprint: Fingerprint, at: int, end: int, shape: Shape)
     leaf.der = der
     leaf.tbs_end = end
     leaf.shape = shape
-    leaf.fingerprint = fingerprint
+    leaf.fingerprint = Fingerprint.of(der)
     leaf.begins = begins
     leaf.ends = ends
     text = name.decode()
-    leaf.common_names = (text,)
+    leaf.common_name = text
     leaf.subject_text = f"{before}{text}{behind}"
-    leaf.tbs = der[TBS:end]
     leaf.signature = signature_of(der, end + cut.head)
     leaf.suite = cut.suite
-    leaf.later = Later()
+    try:
+        leaf.emaid = Emaid.parse(text, shape.edition)
+    except BadInput:
+        leaf.emaid = None
     leaf.__class__ = Alike
     made: Alike = leaf
     return made
@@ -241,7 +235,7 @@ def _subject(leaf: Alike) -> bytes:
 
 def _normal_subject(leaf: Alike) -> NormalName:
     before, behind = leaf.shape.normal
-    return (*before, frozenset(((_CN_OID, leaf.common_names[0].lower()),)), *behind)
+    return (*before, frozenset(((_CN_OID, leaf.common_name.lower()),)), *behind)
 
 
 def _key_identifier(leaf: Alike) -> bytes:
@@ -255,6 +249,10 @@ def _spki(leaf: Alike) -> bytes:
 
 
 _CUT_LATER: Final[dict[str, Callable[[Alike], Any]]] = {
+    "common_names": lambda leaf: (leaf.common_name,),
+    "later": lambda _: Later(),
+    "tbs": lambda leaf: leaf.der[TBS : leaf.tbs_end],
+    "x509": lambda leaf: x509.load_der_x509_certificate(leaf.der),
     "not_before": lambda leaf: time_of(leaf.begins),
     "not_after": lambda leaf: time_of(leaf.ends),
     "spki": _spki,
@@ -282,13 +280,14 @@ def _shape(leaf: Certificate, cut: Cut) -> Shape | None:
         parts=parts,
         fixed=parts.unpack_from(der, at)[::2],
         curve=KEYS[cut.suite][2],
+        edition=cut.suite.edition,
         text=(f"{texts[0]}CN=", texts[1]),
         normal=(leaf.normal_subject[:where], leaf.normal_subject[where + 1 :]),
     )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # a reader that warns is not to be quick
-            again = _read(der, leaf.fingerprint, at, at + cut.end, shape)
+            again = _read(der, at, at + cut.end, shape)
     except (*_UNUSUAL, Warning):
         return None
     return shape if again is not None and same(again, leaf) else None

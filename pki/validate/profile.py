@@ -12,6 +12,7 @@ from typing import Final
 from pki.errors import BadInput
 from pki.ids import Edition, Emaid
 from pki.pkix.certificate import Certificate
+from pki.pkix.leaves import Alike
 from pki.pkix.path import Path
 from pki.pkix.profiles import Kind
 
@@ -39,6 +40,8 @@ _CONTRACT_ISSUERS: Final = frozenset((Kind.MO_ROOT, Kind.MO_SUB_CA1, Kind.MO_SUB
 
 def emaid_of(leaf: Certificate) -> Emaid | None:
     """Return the EMAID in the leaf's only CN; its key's suite decides the edition ([V2G2-108])."""
+    if type(leaf) is Alike:
+        return leaf.emaid
     held = leaf.later
     if held.emaid is None and leaf.suite is not None and len(leaf.common_names) == 1:
         try:

@@ -34,7 +34,7 @@ from pki.pkix.leaves import Alike
 from pki.pkix.path import Route
 from pki.validate.case import EXPIRES_SOON, ROUTES, Case, not_asked
 from pki.validate.presented import LEAVES, Presented
-from pki.validate.profile import MAX_SIZE, emaid_of
+from pki.validate.profile import MAX_SIZE
 from pki.validate.questions import account_line, same_emaid
 from pki.validate.upper import Upper
 
@@ -88,8 +88,33 @@ def accepted(
     way: Way, chain: Presented, check: ContractCheck, evidence: Evidence, now: dt.datetime
 ) -> Accepted | None:
     """Return the acceptance that the questions would come to, or None where they must be asked."""
-    leaf = chain.certificates[0]
-    return _acceptance(way, leaf, check, evidence, now) if type(leaf) is Alike else None
+    leaf, found, moment = chain.certificates[0], evidence.contract, _moment(way, now)
+    if type(leaf) is not Alike or moment is None:
+        return None
+    emaid = leaf.emaid
+    account, contract = found.account, found.contract
+    if emaid is None or account is None or contract is None:
+        return None
+    if contract.state_at(now) is not _ACTIVE or emaid in contract.blocked:
+        return None
+    path = _statuses(way, leaf, evidence, now)
+    if path is None or not _in_order(way, leaf, emaid, check, moment):
+        return None
+    if not ROUTES.certified(leaf, way.route):
+        return None
+    path_line = _new(Check, ("path", "yes", leaf.subject_text + way.text, way.path))
+    account_told = account_line(account.provider_id.value, account.name, way.account)
+    draft: Any = _DRAFT(_Draft)
+    draft.emaid = emaid
+    draft.edition = way.edition
+    draft.checks = (way.readable, path_line, *way.between, account_told)
+    draft.path = path
+    draft.with_chain = True
+    draft.account = account
+    draft.expires_soon = leaf.ends <= moment.soon
+    draft.__class__ = Accepted
+    made: Accepted = draft
+    return made
 
 
 def learn(case: Case, verdict: Accepted) -> None:
@@ -97,15 +122,18 @@ def learn(case: Case, verdict: Accepted) -> None:
     path, chain = case.path, case.presented
     if path is None or case.upper is None or case.emaid is None or chain.by_hash:
         return
-    leaf = LEAVES.read(path.leaf.der)  # as the next of its shape
+    leaf = path.leaf if type(path.leaf) is Alike else LEAVES.read(path.leaf.der)
     route = ROUTES.route((leaf, *chain.certificates[1:]), case.trust.identity)
     if type(leaf) is not Alike or route is None or path.certificates[1:] != route.issuers:
         return
     held = route.ways.get(_names_emaid(case.check))
     if type(held) is Way and held.policy == case.policy:
         return  # it says the same, and others hold on to it
+    held = route.ways.get(_names_emaid(case.check))
+    if isinstance(held, Way) and held.policy == case.policy:
+        return
     way = _way(case, case.upper, case.emaid.edition, route, verdict)
-    again = _acceptance(way, leaf, case.check, case.evidence, case.now)
+    again = accepted(way, Presented((leaf,)), case.check, case.evidence, case.now)
     if again == verdict:  # no notes, nothing that was not asked
         route.ways[_names_emaid(case.check)] = way
 
@@ -134,35 +162,6 @@ def _way(case: Case, upper: Upper, edition: Edition, route: Route, verdict: Acce
 
 def _names_emaid(check: ContractCheck) -> bool:
     return check.token is not None and check.token_type == EMAID_TOKEN_TYPE
-
-
-def _acceptance(
-    way: Way, leaf: Alike, check: ContractCheck, evidence: Evidence, now: dt.datetime
-) -> Accepted | None:
-    emaid, found, moment = emaid_of(leaf), evidence.contract, _moment(way, now)
-    account, contract = found.account, found.contract
-    if emaid is None or account is None or contract is None or moment is None:
-        return None
-    if contract.state_at(now) is not _ACTIVE or emaid in contract.blocked:
-        return None
-    path = _statuses(way, leaf, evidence, now)
-    if path is None or not _in_order(way, leaf, emaid, check, moment):
-        return None
-    if not ROUTES.certified(leaf, way.route):
-        return None
-    path_line = _new(Check, ("path", "yes", leaf.subject_text + way.text, way.path))
-    account_told = account_line(account.provider_id.value, account.name, way.account)
-    draft: Any = _DRAFT(_Draft)
-    draft.emaid = emaid
-    draft.edition = way.edition
-    draft.checks = (way.readable, path_line, *way.between, account_told)
-    draft.path = path
-    draft.with_chain = True
-    draft.account = account
-    draft.expires_soon = leaf.ends <= moment.soon
-    draft.__class__ = Accepted
-    made: Accepted = draft
-    return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,26 +197,24 @@ def _statuses(
     way: Way, leaf: Alike, evidence: Evidence, now: dt.datetime
 ) -> tuple[PathStatus, ...] | None:
     """Return what is known of the path where all of it is good and fresh."""
-    known, name = evidence.statuses.get, leaf.fingerprint
-    first = status = known(name)
-    if status is None or not _is_good(status, now):
-        return None
-    found = [_new(PathStatus, (leaf.subject_text, name, status))]
-    for subject, name in way.issuers:
+    known = evidence.statuses.get
+    found, last = [], None
+    for subject, name in ((leaf.subject_text, leaf.fingerprint), *way.issuers):
         status = known(name)
-        if status is not first:  # mostly the same says the same of all of them
-            if status is None and name is way.anchor:
-                status = not_asked(evidence.read_at)
-            elif status is None or not _is_good(status, now):
+        if status is None:
+            if name is not way.anchor:
                 return None
+            status = not_asked(evidence.read_at)
+        elif status is not last:  # one value mostly says it of all of them
+            if status.status is not _GOOD or _is_stale(status, now):
+                return None
+            last = status
         found.append(_new(PathStatus, (subject, name, status)))
     return tuple(found)
 
 
-def _is_good(status: CertificateStatus, now: dt.datetime) -> bool:
-    """Tell whether a status is good and no older than it may be."""
-    fresh = status.next_update is None or status.next_update >= now
-    return fresh and status.status is _GOOD
+def _is_stale(status: CertificateStatus, now: dt.datetime) -> bool:
+    return status.next_update is not None and status.next_update < now
 
 
 class _Draft(Accepted):

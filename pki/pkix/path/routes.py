@@ -19,6 +19,7 @@ from cryptography import x509
 
 from pki.ids import Fingerprint
 from pki.pkix.certificate import Certificate
+from pki.pkix.leaf_cut import TBS
 from pki.pkix.leaves import Alike, Leaves, Shape
 from pki.pkix.path.build import Search, find
 from pki.pkix.path.signatures import verifier
@@ -117,7 +118,9 @@ class Routes:
         key = (leaf.fingerprint.value, route.signer)
         if self._signatures.get(key):
             return True
-        good = route.verifies(leaf.signature, leaf.tbs)
+        # the to-be-signed part of such a leaf is not kept
+        tbs = leaf.der[TBS : leaf.tbs_end] if type(leaf) is Alike else leaf.tbs
+        good = route.verifies(leaf.signature, tbs)
         if good:
             self._signatures.put(key, good)
         return good
@@ -139,7 +142,9 @@ class Routes:
         shape = self._leaves.keep(leaf)
         if shape is None:
             return
-        issuer = path.certificates[1]
+        key, issuer = (shape, scope, presented[1:]), path.certificates[1]
+        if self._routes.get(key) is not None:  # whoever asks keeps something with that one
+            return
         route = Route(
             scope=scope,
             beside=presented[1:],
@@ -148,7 +153,7 @@ class Routes:
             signer=issuer.fingerprint.value,
             verifies=verifier(issuer.public_key, leaf.signature_oid),
         )
-        self._routes.put((shape, scope, presented[1:]), route)
+        self._routes.put(key, route)
 
 
 def _constrains_names(certificate: Certificate) -> bool:

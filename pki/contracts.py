@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
-from pki import access, audit, route
+from pki import access, alike, audit, route
 from pki.clock import format_time
 from pki.errors import BadInput, Conflict, JsonValue, NotFound, PolicyViolation
 from pki.ids import Edition, Emaid, ProviderId, quote
@@ -30,8 +30,6 @@ from pki.model import (
     Whitelist,
 )
 from pki.ports import Deployment, Transaction
-
-_SHARED_LENGTHS = (14, 15)
 
 
 class Keep(Enum):
@@ -87,9 +85,10 @@ def add(  # noqa: PLR0913 - what is registered, and how
         account = route.holder(tx, emaid.key, now)
         access.require(principal, access.Action.KEEP_CONTRACTS, account)
         require_account(tx, account, lock=True)
-        if tx.contracts.find(edition, emaid.key) is not None:
+        near = alike.near(tx, emaid)
+        if alike.holder(near, edition, emaid.key) is not None:
             raise Conflict("contract_exists", f"The contract {emaid} is registered already.")
-        _refuse_twin(tx, emaid, None)
+        alike.refuse_twin(emaid, near, None)
         wanted = _changed(_new(emaid, account, state, now), terms)
         return _add(tx, wanted, now, principal.name)
 
@@ -278,8 +277,9 @@ def require_account(tx: Transaction, provider: str, *, lock: bool = False) -> Ac
 
 def check_identifier(tx: Transaction, emaid: Emaid) -> None:
     """Refuse early what `attach` would refuse. Raises Conflict (`emaid_ambiguous`)."""
-    if tx.contracts.find(emaid.edition, emaid.key) is None:
-        _refuse_twin(tx, emaid, _same_contract(tx, emaid))
+    near = alike.near(tx, emaid)
+    if alike.holder(near, emaid.edition, emaid.key) is None:
+        alike.refuse_twin(emaid, near, alike.same_contract(emaid, near))
 
 
 def attach(tx: Transaction, emaid: Emaid, now: dt.datetime, actor: str) -> Contract:
@@ -294,11 +294,12 @@ def attach(tx: Transaction, emaid: Emaid, now: dt.datetime, actor: str) -> Contr
     """
     account = route.holder(tx, emaid.key, now)
     require_account(tx, account, lock=True)
-    known = tx.contracts.find(emaid.edition, emaid.key)
+    near = alike.near(tx, emaid)
+    known = alike.holder(near, emaid.edition, emaid.key)
     if known is not None:
         return known
-    same = _same_contract(tx, emaid)
-    _refuse_twin(tx, emaid, same)
+    same = alike.same_contract(emaid, near)
+    alike.refuse_twin(emaid, near, same)
     if same is None:
         return _add(tx, _new(emaid, account, ContractState.ACTIVE, now), now, actor)
     tx.contracts.add_identifier(same.contract_id, emaid)
@@ -322,49 +323,6 @@ def _register(tx: Transaction, contract: Contract, emaid: Emaid, now: dt.datetim
         updated_at=now,
     )
     tx.credentials.put(credential)
-
-
-def _same_contract(tx: Transaction, emaid: Emaid) -> Contract | None:
-    """Return the contract that holds the same EMAID for the other edition."""
-    if len(emaid.normalised) not in _SHARED_LENGTHS:
-        return None
-    if emaid.edition is Edition.ISO20:
-        other = tx.contracts.find(Edition.ISO2, emaid.key[:14])
-        names = {form for i in (other.identifiers if other else ()) for form in _forms(i)}
-        return other if emaid.key in names else None
-    for form in _forms(emaid):
-        found = tx.contracts.find(Edition.ISO20, form)
-        if found is not None:
-            return found
-    return None
-
-
-def _forms(emaid: Emaid) -> tuple[str, ...]:
-    """Return every spelling under which one contract's EMAID may stand in a certificate."""
-    if emaid.edition is Edition.ISO20:
-        return (emaid.key,)
-    return (emaid.normalised, emaid.key, emaid.with_check_character)
-
-
-def _refuse_twin(tx: Transaction, emaid: Emaid, same: Contract | None) -> None:
-    for other in _twins(tx, emaid):
-        if same is None or other.contract_id != same.contract_id:
-            raise Conflict(
-                "emaid_ambiguous",
-                f"A token {emaid} would also name the contract {other.identifiers[0]} "
-                f"of ISO 15118-{other.identifiers[0].edition.value}.",
-                hint="Give one of the two contracts another identifier.",
-            )
-
-
-def _twins(tx: Transaction, emaid: Emaid) -> list[Contract]:
-    """Return contracts of the other edition that some 14 or 15 characters would name as well."""
-    if emaid.edition is Edition.ISO2:
-        return tx.contracts.find_iso20_like(emaid.key)
-    if len(emaid.key) not in _SHARED_LENGTHS:
-        return []
-    other = tx.contracts.find(Edition.ISO2, emaid.key[:14])
-    return [other] if other else []
 
 
 def _new(emaid: Emaid, account: str, state: ContractState, now: dt.datetime) -> Contract:

@@ -35,7 +35,7 @@ VERBS: dict[str, set[str]] = {
     "parties": {"access", "audit", "outbound"},
     "tokens": {"access", "audit"},
     "events": {"access", "audit", "outbound"},
-    "contracts": {"access", "audit", "route"},
+    "contracts": {"access", "alike", "audit", "route"},
     "credentials": {"audit", "contracts"},
     "batches": set(),
     "repeat": {"batches"},

@@ -224,8 +224,8 @@ class Contracts(Protocol):
     def named(self, emaids: list[Emaid]) -> dict[tuple[Edition, str], ContractEvidence]:
         """Return the contracts that have these identifiers, with their accounts, by one query."""
 
-    def find_iso20_like(self, key14: str) -> list[Contract]:
-        """Return contracts whose -20 identifier is `key14`, or it and one more character."""
+    def find_like(self, key14: str) -> list[Contract]:
+        """Return contracts with an identifier that is `key14`, or it and one more character."""
 
     def set_state(self, contract_id: str, state: ContractState) -> None: ...
 

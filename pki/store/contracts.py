@@ -31,6 +31,7 @@ from pki.model import (
     Whitelist,
 )
 from pki.store import lookups
+from pki.store.hot import hot
 from pki.store.parties import PartyRows
 from pki.store.schema import contract_identifiers, contracts
 from pki.store.schema_roaming import credentials
@@ -101,17 +102,21 @@ _NAMED: Final = contract_identifiers.alias("named")
 _GET: Final = _with_identifiers(
     select(contracts.c.contract_id).where(contracts.c.contract_id == bindparam("contract_id"))
 )
-_FIND: Final = _with_identifiers(
-    select(_NAMED.c.contract_id).where(
-        _NAMED.c.edition == bindparam("edition"), _NAMED.c.key == bindparam("key")
+_FIND: Final = hot(
+    _with_identifiers(
+        select(_NAMED.c.contract_id).where(
+            _NAMED.c.edition == bindparam("edition"), _NAMED.c.key == bindparam("key")
+        )
     )
 )
-_LIKE: Final = _with_identifiers(
-    select(_NAMED.c.contract_id).where(
-        _NAMED.c.edition == Edition.ISO20,
-        _NAMED.c.key >= bindparam("first"),
-        _NAMED.c.key < bindparam("behind"),
-        func.length(_NAMED.c.key, type_=Integer) <= bindparam("longest"),
+_LIKE: Final = hot(
+    _with_identifiers(
+        select(_NAMED.c.contract_id).where(
+            _NAMED.c.edition.in_(list(Edition)),
+            _NAMED.c.key >= bindparam("first"),
+            _NAMED.c.key < bindparam("behind"),
+            func.length(_NAMED.c.key, type_=Integer) <= bindparam("longest"),
+        )
     )
 )
 
@@ -180,8 +185,8 @@ class ContractRows(PartyRows):
         """Return the contracts that have these identifiers, with their accounts, by one query."""
         return lookups.named(self._session, emaids)
 
-    def find_iso20_like(self, key14: str) -> list[Contract]:
-        """Return contracts with a -20 identifier that is `key14`, or one character more."""
+    def find_like(self, key14: str) -> list[Contract]:
+        """Return contracts with an identifier that is `key14`, or one character more."""
         near = {"first": key14, "behind": key14 + _BEHIND_Z, "longest": len(key14) + 1}
         return _contracts(self._session.rows(_LIKE, near))
 

@@ -16,6 +16,7 @@ from pki.model import (
     NumberRange,
     Remembered,
 )
+from pki.store.hot import hot
 from pki.store.roaming_values import terms_text, to_agreement, to_emsp, to_range
 from pki.store.schema_roaming import agreements, emsps, idempotency_keys, number_ranges
 from pki.store.session import Insert, Session, Upsert
@@ -39,8 +40,10 @@ _END_RANGE: Final = (
     )
     .values(valid_until=bindparam("end"))
 )
-_RANGES: Final = select(number_ranges).order_by(
-    number_ranges.c.kind, number_ranges.c.prefix, number_ranges.c.valid_from
+_RANGES: Final = hot(
+    select(number_ranges).order_by(
+        number_ranges.c.kind, number_ranges.c.prefix, number_ranges.c.valid_from
+    )
 )
 _ADD_AGREEMENT: Final = Upsert.new(agreements)
 _VERSIONS: Final = (

@@ -111,7 +111,7 @@ def _look_everything_up(store: Database) -> None:  # noqa: PLR0915 - one line pe
         tx.certificates.key_blocked(bytes(32))
         tx.contracts.get("c")
         tx.contracts.find(Edition.ISO2, "DE8AACA2B3C4D5")
-        tx.contracts.find_iso20_like("DE8AACA2B3C4D5")
+        tx.contracts.find_like("DE8AACA2B3C4D5")
         tx.contracts.search(accounts=(DE8AA,), after="c")
         tx.clients.get("cpo-1")
         tx.clients.by_token_hash(samples.sha256("one"))

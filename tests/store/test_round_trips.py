@@ -230,7 +230,7 @@ def test_a_contract_is_found_by_each_of_its_identifiers(database: Database) -> N
         assert tx.contracts.get("none") is None
 
 
-def test_iso20_like_takes_one_more_character_and_no_two(database: Database) -> None:
+def test_like_takes_one_more_character_and_no_two(database: Database) -> None:
     key = "DE8AACA2B3C4D5"
     names = {
         "exact": key,
@@ -244,9 +244,9 @@ def test_iso20_like_takes_one_more_character_and_no_two(database: Database) -> N
             tx.contracts.add(samples.contract(name, samples.emaid(text, Edition.ISO20)))
         tx.contracts.add(samples.contract("iso2", samples.emaid(key)))
     with database.read() as tx:
-        found = [each.contract_id for each in tx.contracts.find_iso20_like(key)]
-        assert found == ["digit", "exact", "letter"]
-        assert tx.contracts.find_iso20_like("DE8AACA2B3C4D7") == []
+        found = [each.contract_id for each in tx.contracts.find_like(key)]
+        assert found == ["digit", "exact", "iso2", "letter"]
+        assert tx.contracts.find_like("DE8AACA2B3C4D7") == []
 
 
 def test_contracts_change_state_and_are_paged_by_id(database: Database) -> None:

@@ -28,7 +28,9 @@ What was learnt (two cores shared with five others, load 4 to 7, which takes a f
   in full (12; now of 1,024), the garbage collector (15).
 * Chunks of 1,000 rows in place of 400 take 2 % less. Of the database's time a quarter are indexes
   that pages of search results need, a tenth foreign keys.
-* Contracts take ten times as long in the database as chargers: each asks for its like one by one.
+* Contracts take five times as long as chargers, 1,960 µs in process with the database's 680 (it
+  was 4,260): each has nine statements of its own, for its eMSP, its like, itself, its credential
+  and the audit log.
 """
 
 from __future__ import annotations

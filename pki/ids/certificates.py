@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final, NamedTuple, Self
 
 from pki.errors import BadInput
 from pki.ids.base import Syntax, Value
 
 _MAX_SERIAL: Final = (1 << 160) - 1
+_new: Final = tuple.__new__
 
 
 _NAME_CHARACTER: Final = r"!#-:=?-\[\]-~"
@@ -93,4 +94,4 @@ class Fingerprint(NamedTuple):
     @classmethod
     def of(cls, der: bytes) -> Self:
         """Return the fingerprint of a certificate."""
-        return tuple.__new__(cls, (hashlib.sha256(der).hexdigest(),))
+        return _new(cls, (sha256(der).hexdigest(),))

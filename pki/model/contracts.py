@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from pki.ids import Emaid, ProviderId
 from pki.model.roaming import Whitelist
@@ -17,6 +18,10 @@ class ContractState(StrEnum):
     BLOCKED = "blocked"
     SUSPENDED = "suspended"
     ENDED = "ended"
+
+
+_ACTIVE: Final = ContractState.ACTIVE
+"""Looking up a member of an enumeration takes a while, and every decision does it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +50,9 @@ class Contract:
 
     def state_at(self, now: dt.datetime) -> ContractState:
         """Return the state, validity included: before it begins `suspended`, behind it `ended`."""
-        if self.state is not ContractState.ACTIVE:
+        if self.state is not _ACTIVE:
             return self.state
         if self.valid_until is not None and now >= self.valid_until:
             return ContractState.ENDED
         begun = self.valid_from is None or now >= self.valid_from
-        return ContractState.ACTIVE if begun else ContractState.SUSPENDED
+        return _ACTIVE if begun else ContractState.SUSPENDED

@@ -19,7 +19,6 @@ from pki.ids import CheckDigit, Edition, Emaid, Fingerprint
 from pki.model import (
     EMAID_TOKEN_TYPE,
     Accepted,
-    CertificateStatus,
     Check,
     ContractCheck,
     ContractState,
@@ -206,15 +205,12 @@ def _statuses(
                 return None
             status = not_asked(evidence.read_at)
         elif status is not last:  # one value mostly says it of all of them
-            if status.status is not _GOOD or _is_stale(status, now):
+            until = status.next_update
+            if status.status is not _GOOD or (until is not None and until < now):
                 return None
             last = status
         found.append(_new(PathStatus, (subject, name, status)))
     return tuple(found)
-
-
-def _is_stale(status: CertificateStatus, now: dt.datetime) -> bool:
-    return status.next_update is not None and status.next_update < now
 
 
 class _Draft(Accepted):

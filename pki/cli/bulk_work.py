@@ -32,6 +32,8 @@ CHUNK: Final = 400
 """Rows that share their commits."""
 _WATCH_SECONDS: Final = 0.5
 _RARELY: Final = 50_000
+_OPTIONS: Final = "PGOPTIONS"
+"""What libpq reads."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -190,6 +192,30 @@ class Team:
 @contextmanager
 def team(job: Job, processes: int) -> Iterator[Team]:
     """Begin the processes of a job; nothing may be open in this one yet."""
+    with _plans_anew():
+        yield from _team(job, processes)
+
+
+@contextmanager
+def _plans_anew() -> Iterator[None]:
+    """
+    Have PostgreSQL plan each statement when it comes, in whatever connects from here.
+
+    A plan that it kept from when the tables were empty reads the whole of them at every chunk,
+    until its statistics are renewed a minute later.
+    """
+    before = os.environ.get(_OPTIONS)
+    os.environ[_OPTIONS] = f"{before or ''} -c plan_cache_mode=force_custom_plan".lstrip()
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_OPTIONS]
+        else:
+            os.environ[_OPTIONS] = before
+
+
+def _team(job: Job, processes: int) -> Iterator[Team]:
     if processes == 1:
         yield Team(job, None)
         return

@@ -155,7 +155,8 @@ def _use_wal(connection: DBAPIConnection, wait: float) -> None:
 def _postgresql(url: URL, wait: float) -> Backend:
     milliseconds = int(wait * 1000)
     limits = f"-c lock_timeout={milliseconds} -c statement_timeout={2 * milliseconds}"
-    options = url.query.get("options", "")
+    # libpq reads PGOPTIONS only where no other options are given
+    options = url.query.get("options", os.environ.get("PGOPTIONS", ""))
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         connect_args={

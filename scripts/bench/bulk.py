@@ -13,11 +13,14 @@ have one certificate and the audit chains must verify.
 
 What was learnt (two cores shared with five others, load 4 to 7, which takes a fifth more CPU):
 
-* 100,000 rows on PostgreSQL: 345 µs of CPU each in our processes, in two runs, and 168 and 118 in
-  the database, so that two cores would do 3,900 and 4,300 a second, not yet the 5,000 that are
-  wanted; with SQLite 463 (20,000 rows), as many. It was 1,220 and 170. In process, in chunks as
-  here, 6,000 rows take 320 to 370, of it 67 to 90 in the database: what the run adds is starting
-  (1.6 s), reading, reporting, and a database that has grown.
+* 100,000 rows on PostgreSQL at that load: 345 µs of CPU each in our processes, in two runs, and 118
+  and 168 in the database. On a quiet machine, 60,000 rows: 306 and 143, 4,000 a second by the clock
+  and 4,450 of two cores of their own, not yet the 5,000 that are wanted. It was 1,220 and 170. In
+  process, in chunks as here, 6,000 rows take 320, of it 67 in the database: what the run adds is
+  starting (1.6 s), reading, reporting, and a database that has grown.
+* A statement that PostgreSQL planned while its tables were empty, and keeps prepared, reads the
+  whole of them at every chunk: 715 in the database at 100,000 rows, until autovacuum has analysed
+  them after a minute. So the job has its statements planned each time.
 * A kill of the whole after a minute, 100,000 rows: 35,600 had been issued, the next run issued
   64,400, no row twice, and all chains verified.
 * Of the 280 µs in process 95 are arithmetic: a CSR's signature is verified once (72 with its key,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv as tables
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from hypothesis import strategies as st
 from pki import audit, lookup, parties
 from pki.bulk import Done, Fault, Ready, issue_rows, prepare_rows, read_sheet
 from pki.cli import main
+from pki.cli.bulk_work import _plans_anew
 from pki.errors import BadInput
 from pki.issue import IssueRequest, place_many
 from pki.issue.phases import _begin, _store_intents
@@ -33,6 +35,7 @@ from pki.model import IntentState, Role
 from pki.pkix.certificate import load
 from pki.pkix.profiles import Kind
 from pki.services import Services
+from pki.store.engines import open_backend
 from tests.homes import ADMIN, make_home, opened
 from tests.issue.test_issue import csr
 
@@ -191,6 +194,21 @@ def test_only_a_job_that_a_registered_key_signed_is_run(small_home: Path, tmp_pa
     report = json.loads(output)
     assert (report["issued"], report["signedBy"]) == (3, "operator.pem")
     assert report == json.loads((tmp_path / "o" / "report.json").read_text("utf-8"))
+
+
+def test_no_plan_is_kept_from_when_the_tables_were_empty(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for before in (None, "-c work_mem=5MB"):
+        if before is not None:
+            monkeypatch.setenv("PGOPTIONS", before)
+        with _plans_anew():
+            engine = open_backend(postgres_url, 5).engine
+            with engine.connect() as connection:
+                mode = connection.exec_driver_sql("SHOW plan_cache_mode").scalar()
+            engine.dispose()
+        assert mode == "force_custom_plan"
+        assert os.environ.get("PGOPTIONS") == before
 
 
 # --- what a killed run leaves --------------------------------------------------------------------

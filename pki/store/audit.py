@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, func, literal, or_, select, tuple_, update
+from sqlalchemy.dialects import postgresql
 
 from pki.errors import Conflict
 from pki.model import AuditEntry, AuditQuery, Checkpoint
 from pki.store.hot import hot
 from pki.store.schema import audit, audit_heads
 from pki.store.schema_audit import audit_checkpoints
-from pki.store.session import Session, Upsert
+from pki.store.session import Parameters, Session, Upsert
 
 _PAGE: Final = 500
 _EMPTY: Final = {"sequence": 0, "hash": b""}
@@ -26,7 +27,7 @@ _OF_CHAIN: Final = select(audit_heads).where(audit_heads.c.chain == bindparam("c
 _HEAD: Final = hot(_OF_CHAIN)
 _LOCK_HEAD: Final = hot(_OF_CHAIN.with_for_update())
 _OPEN_CHAIN: Final = Upsert.new(audit_heads)
-_MOVE_HEAD: Final = hot(
+_MOVED: Final = (
     update(audit_heads)
     .where(
         audit_heads.c.chain == bindparam("the_chain"),
@@ -35,6 +36,17 @@ _MOVE_HEAD: Final = hot(
     )
     .values(sequence=bindparam("after"), hash=bindparam("new_hash"))
 )
+_MOVE_HEAD: Final = hot(_MOVED)
+_STEP: Final = _MOVED.returning(audit_heads.c.chain).cte("moved")
+_APPEND: Final = hot(
+    postgresql.insert(audit)
+    .from_select(
+        [column.name for column in audit.columns],
+        select(*(bindparam(c.name, type_=c.type) for c in audit.columns)).select_from(_STEP),
+    )
+    .on_conflict_do_nothing()
+)
+"""Both in one statement, which SQLite has not."""
 _HEADS: Final = select(audit_heads).where(audit_heads.c.sequence > 0)
 _ADD: Final = Upsert.new(audit)
 _ENTRY: Final = select(audit).where(
@@ -133,7 +145,7 @@ class AuditRows:
             "after": last.sequence,
             "new_hash": last.entry_hash,
         }
-        if not self._session.change(_MOVE_HEAD, step) or not self._stored(entries):
+        if not self._stored(step, entries):
             raise self._session.spoil(
                 Conflict("audit_conflict", f"The audit chain {first.chain} went on meanwhile.")
             )
@@ -141,7 +153,12 @@ class AuditRows:
         begun, _ = self._appended.get(first.chain, (first, last))
         self._appended[first.chain] = (begun, last)
 
-    def _stored(self, entries: Sequence[AuditEntry]) -> bool:
+    def _stored(self, step: Parameters, entries: Sequence[AuditEntry]) -> bool:
+        """Move the head and add the entries; tell whether the head was where it should be."""
+        if len(entries) == 1 and not self._session.is_sqlite:
+            return self._session.change(_APPEND, {**step, **_row(entries[0])}) > 0
+        if not self._session.change(_MOVE_HEAD, step):
+            return False
         if len(entries) == 1:
             return self._session.put(_ADD, _row(entries[0]))
         self._session.load(audit, [_row(entry) for entry in entries])

@@ -99,8 +99,10 @@ def _with_identifiers(wanted: Select[tuple[str]]) -> Select[Any]:
 
 
 _NAMED: Final = contract_identifiers.alias("named")
-_GET: Final = _with_identifiers(
-    select(contracts.c.contract_id).where(contracts.c.contract_id == bindparam("contract_id"))
+_GET: Final = hot(
+    _with_identifiers(
+        select(contracts.c.contract_id).where(contracts.c.contract_id == bindparam("contract_id"))
+    )
 )
 _FIND: Final = hot(
     _with_identifiers(

@@ -121,6 +121,7 @@ def _sqlite(path: Path, wait: float) -> Backend:
         pool_size=_POOL,
         max_overflow=_OVERFLOW,
         pool_timeout=wait,
+        pool_reset_on_return=None,  # whoever says BEGIN says COMMIT or ROLLBACK as well
         pool_use_lifo=True,
         hide_parameters=True,
     )
@@ -168,6 +169,7 @@ def _postgresql(url: URL, wait: float) -> Backend:
         pool_size=_POOL,
         max_overflow=_OVERFLOW,
         pool_timeout=wait,
+        pool_reset_on_return=None,  # whoever says BEGIN says COMMIT or ROLLBACK as well
         pool_use_lifo=True,
         use_native_hstore=False,
         hide_parameters=True,

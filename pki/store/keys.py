@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import asdict
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, Row, Select, bindparam, cast, func, null, select
@@ -15,7 +14,7 @@ from pki.store.audit import AuditRows
 from pki.store.hot import Hot, hot
 from pki.store.schema import audit_heads, issuers, settings
 from pki.store.schema_keys import key_uses
-from pki.store.session import Insert, Session, Upsert
+from pki.store.session import Insert, Parameters, Session, Upsert
 
 _CLOCK: Final = cast(func.extract("epoch", func.clock_timestamp()), BigInteger)
 _MARK: Final = select(settings.c.value).where(settings.c.name == RESTORED).scalar_subquery()
@@ -52,6 +51,7 @@ _HOLD: Final = Hot(
 )
 _NEW: Final = Upsert.new(key_uses)
 _NOW: Final = hot(select(_CLOCK.label("now")))
+_COLUMNS: Final = tuple(column.name for column in key_uses.columns)
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -85,7 +85,7 @@ class KeyUseRows:
         writable, key = self._session.writable, {"issuer_id": issuer_id}
         row = self._session.first(_HOLD if writable else _LOOK, key)
         if row is None and writable and self._session.first(_LOOK, key) is not None:
-            self._session.put(_NEW, asdict(_unused(issuer_id)))
+            self._session.put(_NEW, _row(_unused(issuer_id)))
             self._audit.open(issuer_id)
             row = self._session.first(_HOLD, key)
         if row is None:
@@ -96,7 +96,7 @@ class KeyUseRows:
 
     def put(self, use: KeyUse) -> None:
         """Store how often a CA signed, in place of what was known."""
-        self._session.put(_PUT, asdict(use))
+        self._session.put(_PUT, _row(use))
 
     def database_time(self) -> dt.datetime | None:
         """Return the database's own clock; None where that is the clock of this host."""
@@ -104,6 +104,10 @@ class KeyUseRows:
             return None
         row = self._session.first(_NOW)
         return dt.datetime.fromtimestamp(row.now, UTC) if row else None
+
+
+def _row(use: KeyUse) -> Parameters:
+    return {name: getattr(use, name) for name in _COLUMNS}
 
 
 def _unused(issuer_id: str) -> KeyUse:

@@ -337,6 +337,8 @@ def _put_to(driver: object, statement: str) -> None:
             raise psycopg.OperationalError("the connection is lost") from error
         if result.status != ExecStatus.COMMAND_OK:
             raise psycopg.errors.error_from_result(result)
+        if statement == "COMMIT" and result.command_status != b"COMMIT":
+            raise psycopg.OperationalError("PostgreSQL rolled back what was to be committed")
     elif isinstance(driver, sqlite3.Connection):
         driver.execute(statement)
 

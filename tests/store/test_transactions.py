@@ -6,9 +6,10 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import psycopg
 import pytest
 
-from pki.errors import BadInput, Conflict
+from pki.errors import BadInput, Conflict, Unavailable
 from pki.ids import Edition
 from pki.model import Account, DecisionRecord, Party, Role
 from pki.ports import Transaction
@@ -162,6 +163,26 @@ def test_a_half_done_change_cannot_be_committed_even_if_its_error_is_swallowed(
         assert tx.contracts.get("c2") is None
         assert tx.contracts.find(Edition.ISO2, "DE8AACA2B3C4D6") is None
         assert list(tx.audit.entries("admin")) == [samples.entry()]
+
+
+def test_what_postgresql_rolled_back_is_not_taken_for_committed(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    database.migrate()
+
+    def broken() -> None:
+        with database.write() as tx:
+            tx.put_setting("beside", "lost")
+            driver = tx._session._connection.connection
+            with pytest.raises(psycopg.Error):
+                driver.cursor().execute("SELECT 1/0")
+
+    try:
+        with pytest.raises(Unavailable):
+            broken()
+        with database.read() as tx:
+            assert tx.setting("beside") is None
+    finally:
+        database.close()
 
 
 def test_a_write_that_raises_leaves_nothing(database: Database) -> None:

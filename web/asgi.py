@@ -15,7 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -99,6 +99,7 @@ class Application:
         self.decision_heads = DecisionHeads()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
+        self._running: dict[Callable[[], None], Future[None]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the server's life, or one request."""
@@ -177,8 +178,10 @@ class Application:
     def _again(
         self, loop: asyncio.AbstractEventLoop, seconds: float, work: Callable[[], None]
     ) -> None:
-        """Have something done now and again."""
-        self._pool.submit(work)
+        """Have something done now and again; while it takes longer, not once more beside itself."""
+        running = self._running.get(work)
+        if running is None or running.done():
+            self._running[work] = self._pool.submit(work)
         self._timers[work] = loop.call_later(seconds, self._again, loop, seconds, work)
 
     # --- one request ---------------------------------------------------------------------------

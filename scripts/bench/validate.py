@@ -64,8 +64,9 @@ What was learnt (Python 3.11, cryptography 50, two cores shared with up to eight
   file, 5 to 10 ms; and groups of four kept waiting 1 ms for a fourth that was not due. Since:
   unseen 3.2 to 3.8 and 6.0 to 6.6 ms at 1,550 to 1,575 a second, known 1.4 and 2.3 to 5 at 3,800 to
   4,100, under `chrt -r 5` beside a load of 16, disk and the stalls named above left out (with them:
-  7 to 10 and 16 to 18). So known holds 5 ms, and unseen does not: half of what groups of 16 can do
-  takes all of a core in groups of three, so that p50 is one group's time to wait and one to answer.
+  7 to 10 and 16 to 18). Quiet, on the disk: unseen 3.0 and 8.4 at 1,440, known 1.7 and 4.6 at
+  5,030. So known holds 5 ms, and unseen does not: half of what groups of 16 can do takes all of a
+  core in groups of three, so that p50 is one group's time to wait and one to answer.
 * Over HTTP a decision took 14 to 18 verifications in groups of up to 16 and 46 alone. Three things
   made a known leaf cheap: the acceptance is given again while nothing changed, its receipt is a row
   of three columns, and the worker's protocol keeps callers waiting without a task. In the same run,

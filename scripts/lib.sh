@@ -20,6 +20,36 @@ find_python() {
   return 1
 }
 
+# install_locked VENV LOCKFILE: a registry that fails for a moment is asked again.
+install_locked() {
+  local pause
+  for pause in 3 15 45 0; do
+    if "$1/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
+      --requirement "$2" >&2; then return 0; fi
+    [ "$pause" -gt 0 ] || break
+    say "Installing from ${2##*/} failed; once more in $pause s …"
+    sleep "$pause"
+  done
+  return 1
+}
+
+# peer NAME: the environment .venv-NAME of requirements-NAME.lock, made once; prints its Python.
+peer() {
+  local lock="$top/requirements-$1.lock" home="$top/.venv-$1" python sum
+  mkdir -p "$top/var"
+  exec 9>"$top/var/.peer-$1"
+  flock 9
+  sum=$(sha256sum <"$lock")
+  if [ "$(cat "$home/.pnc-lock" 2>/dev/null)" != "$sum" ]; then
+    python=$(find_python) || return 1
+    rm -rf "$home"
+    "$python" -m venv "$home" >&2 || return 1
+    install_locked "$home" "$lock" || return 1
+    printf '%s\n' "$sum" >"$home/.pnc-lock"
+  fi
+  printf '%s\n' "$home/bin/python"
+}
+
 # prepare LOCKFILE: install exactly what the lock file names, and this project in place.
 prepare() {
   local lock="$top/$1" stamp="$venv/.pnc-$1" python sum
@@ -36,8 +66,7 @@ prepare() {
     fi
   fi
   say "Installing from $1 (hashes are checked) …"
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
-    --requirement "$lock" || return 1
+  install_locked "$venv" "$lock" || return 1
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
     --no-build-isolation --no-index --editable "$top" || return 1
   printf '%s\n' "$sum" >"$stamp"

@@ -68,7 +68,7 @@ class Book:
         self._holders: dict[bytes, list[Holder]] = {}
         for key, holder in held:
             self.claim(key, holder)
-        self._named: set[tuple[Kind, str, str]] = set()
+        self._named: set[tuple[str, str, str]] = set()
         self._names: dict[tuple[Kind, str], str] = {}
         self._lines: dict[Ask, Line] = {}
 
@@ -104,9 +104,9 @@ class Book:
         """Return what is known of a key that was asked about at the beginning."""
         return History(blocked=key in self._blocked, holders=self._holders.get(key, ()))
 
-    def named_before(self, kind: Kind, common_name: str, owner: str) -> bool:
-        """Tell whether an order of this group has the same kind, name and owner; note this one."""
-        named = (kind, common_name, owner)
+    def named_before(self, profile: Profile, common_name: str, owner: str) -> bool:
+        """Tell whether an order of this group has the same profile, name, owner; note this one."""
+        named = (profile.profile_id, common_name, owner)
         before = named in self._named
         self._named.add(named)
         return before

@@ -14,6 +14,7 @@ from pki.errors import BadInput, NotFound, PkiError, PolicyViolation
 from pki.ids import Edition, Emaid, EvccId, Pcid, SeccId
 from pki.issue import rules
 from pki.issue.book import Book, Line
+from pki.issue.claims import claimed
 from pki.issue.values import Order, validity_end
 from pki.model import Holder, Issuer, IssuerState, Principal, Role
 from pki.pkix import alternate, build, csr
@@ -256,8 +257,8 @@ def _order(  # noqa: PLR0913 - who asks for what, and what is known
     organization = book.organization(profile.kind, owner, issuer)
     limits, now = deployment.enrolment, deployment.clock.now()
     rules.check_name(book.tx, limits, principal, request.kind, common_name, owner, now)
-    again = book.named_before(request.kind, common_name, owner)
-    rules.check_window(book.tx, limits, request.kind, common_name, owner, now, again=again)
+    again = book.named_before(profile, common_name, owner)
+    rules.check_window(book.tx, limits, profile, common_name, owner, now, again=again)
     history = book.history(asked.spki_sha256)
     rules.check_key(history, limits, profile, asked.suite, asked.spki, common_name, owner)
     holder = Holder(
@@ -284,6 +285,7 @@ def _order(  # noqa: PLR0913 - who asks for what, and what is known
         alternate_key=asked.alternate_key,
         spki=asked.spki,
         intent_id=request.intent_id,
+        claims=claimed(limits, profile, common_name, owner, asked.spki_sha256),
         not_before=begin,
         not_after=validity_end(
             profile, line.certificate, begin, request.not_after, cut=request.cut

@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 from pki import audit, contracts, sign
 from pki.errors import Conflict, PkiError, Unavailable
 from pki.ids import Emaid, Fingerprint, SerialNumber
-from pki.issue import proof
+from pki.issue import claims, proof
 from pki.issue.telling import tell_issued
 from pki.issue.twins import linted_tbs
 from pki.issue.values import Order
@@ -55,6 +55,11 @@ class _Work:
     der: bytes = b""
     outcome: CertificateRecord | PkiError | None = None
 
+    def claim(self) -> claims.Claim:
+        """Return what it claims."""
+        intent_id = self.intent.intent_id
+        return claims.Claim(principal=self.principal, order=self.order, intent_id=intent_id)
+
 
 def carry_out(deployment: Deployment, principal: Principal, order: Order) -> CertificateRecord:
     """Take an order through both phases; also used for roots, sub-CAs and responders."""
@@ -74,8 +79,11 @@ def carry_out_many(
     for step in (_store_intents, _sign) if apart else (_store_and_sign,):
         _together(deployment, batch, step)
     _together(deployment, batch, _store_certificates)
+    failed = [work for work in batch if isinstance(work.outcome, PkiError)]
     if apart:
-        _close_unspent(deployment, [work for work in batch if isinstance(work.outcome, PkiError)])
+        _close_unspent(deployment, failed)
+    if any(work.order.claims for work in failed):
+        _give_back(deployment, failed)
     return [work if isinstance(work, PkiError) else work.outcome or _unfinished() for work in begun]
 
 
@@ -85,6 +93,14 @@ def _close_unspent(deployment: Deployment, failed: Sequence[_Work]) -> None:
         with suppress(PkiError), deployment.store.write() as tx:
             ids = [work.intent.intent_id for work in failed]
             tx.intents.move_many(ids, IntentState.OPEN, IntentState.ABANDONED)
+
+
+def _give_back(deployment: Deployment, failed: Sequence[_Work]) -> None:
+    """Let others have the names of what was not issued; else they wait until nobody holds them."""
+    with suppress(PkiError), deployment.store.write() as tx:
+        for work in failed:
+            for name in work.order.claims:
+                tx.entities.free(name, work.intent.intent_id)
 
 
 def _unfinished() -> PkiError:
@@ -154,7 +170,7 @@ def _commit_intents(deployment: Deployment, batch: Sequence[_Work]) -> None:
     intents = [work.intent for work in batch]
     with deployment.store.write() as tx:
         sign.refuse_restored(tx)
-        _store_new_issuers(tx, batch)
+        _store_first(deployment, tx, batch)
         tx.intents.add_many(intents)
         audit.record_batch(
             tx, "certificate.intend", deployment.clock.now(), map(sign.told_of, intents)
@@ -175,7 +191,10 @@ def _with_free_serials(
     return work()
 
 
-def _store_new_issuers(tx: Transaction, batch: Sequence[_Work]) -> None:
+def _store_first(deployment: Deployment, tx: Transaction, batch: Sequence[_Work]) -> None:
+    """Store what has to be there before the intents."""
+    if any(work.order.claims for work in batch):
+        claims.take(deployment, tx, [work.claim() for work in batch])
     for work in batch:
         issuer = work.order.issuer
         if issuer.state is IssuerState.PENDING and tx.issuers.get(issuer.issuer_id) is None:
@@ -193,7 +212,9 @@ def _sign(deployment: Deployment, batch: Sequence[_Work]) -> None:
 def _store_and_sign(deployment: Deployment, batch: Sequence[_Work]) -> None:
     def stored_and_signed() -> list[bytes]:
         orders = [(work.intent, work.order.issuer) for work in batch]
-        return sign.commit_and_sign(deployment, orders, lambda tx: _store_new_issuers(tx, batch))
+        return sign.commit_and_sign(
+            deployment, orders, lambda tx: _store_first(deployment, tx, batch)
+        )
 
     _prove_all(deployment, batch, _with_free_serials(deployment, batch, stored_and_signed))
 
@@ -224,6 +245,8 @@ def _store_certificates(deployment: Deployment, batch: Sequence[_Work]) -> None:
         tell_issued(tx, records, now)
         tx.certificates.add_many(records)
         audit.record_batch(tx, "certificate.issue", now, map(_issued, work_by_owner, records))
+        if any(work.order.claims for work in batch):
+            claims.free(tx, [work.claim() for work in batch])
         for work in work_by_owner:
             if _brings_issuer(work.order):  # a CA came, which decisions know by name
                 tx.status.add_change(ChangeKind.TRUST, work.intent.issuer_id, None, now)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from pki import access
 from pki.errors import Conflict, NotAllowed, PolicyViolation
-from pki.ids import HostName
-from pki.model import EnrolmentRules, Holder, Principal, Role
+from pki.ids import Emaid, HostName, SeccId
+from pki.issue.values import Order
+from pki.model import CertificateRecord, EnrolmentRules, Holder, Principal, Role
 from pki.pkix import weak
 from pki.pkix.profiles import Kind, Profile, find
 from pki.pkix.suites import Suite
 from pki.ports import Transaction
 
-_NAMED_FREELY: Final = frozenset((Kind.STATION, Kind.CSMS))
+NAMED_FREELY: Final = frozenset((Kind.STATION, Kind.CSMS))
 """Kinds whose CN does not say whose it is."""
 
-_MANY: Final = 100
+_SECC: Final = frozenset((Kind.SECC, Kind.PE_SECC))
+
+_PAGE: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +89,7 @@ def check_name(  # noqa: PLR0913 - a name, whose it shall be, and who asks
         NotAllowed: `host_not_allowed`.
         Conflict: `common_name_taken`.
     """
-    if kind not in _NAMED_FREELY:
+    if kind not in NAMED_FREELY:
         return
     own_host = kind is not Kind.CSMS or rules.may_name(owner, HostName.parse(common_name))
     if not own_host and principal.role is not Role.ADMIN:
@@ -95,7 +99,7 @@ def check_name(  # noqa: PLR0913 - a name, whose it shall be, and who asks
             hint="An administrator lists csms_domains for the operator in enrol.tenants.",
         )
     role = access.OWNER_ROLE[kind]
-    for record in tx.certificates.search(kinds=(kind,), common_name=common_name, limit=_MANY):
+    for record in _named(tx, kind, common_name):
         held = record.not_after > now and record.owner != owner
         if held and tx.certificates.revocation(record.issuer_id, record.serial) is None:
             raise Conflict(
@@ -108,7 +112,7 @@ def check_name(  # noqa: PLR0913 - a name, whose it shall be, and who asks
 def check_window(  # noqa: PLR0913 - what is asked for, and when
     tx: Transaction,
     rules: EnrolmentRules,
-    kind: Kind,
+    profile: Profile,
     common_name: str,
     owner: str,
     now: dt.datetime,
@@ -118,25 +122,78 @@ def check_window(  # noqa: PLR0913 - what is asked for, and when
     """
     Return unless the kind has no duplicates and a certificate is in force that is not yet due.
 
+    A station or a car that speaks both editions holds a certificate of each.
+
     Args:
         again: another order that is judged together with this one has the same name.
 
     Raises:
         Conflict: `certificate_current`.
     """
-    window = rules.windows.get(kind)
+    window = rules.windows.get(profile.kind)
     if window is None:
         return
     if again:
         raise Conflict("certificate_current", f"{common_name} is asked for twice at once.")
-    found = tx.certificates.search(
-        kinds=(kind,), owners=(owner,), common_name=common_name, limit=_MANY
-    )
-    for record in found:
+    for record in _of_one_name(tx, profile, common_name, owner):
         due = record.not_after - window
-        if due > now and tx.certificates.revocation(record.issuer_id, record.serial) is None:
+        current = record.edition is profile.edition and due > now
+        if current and tx.certificates.revocation(record.issuer_id, record.serial) is None:
             raise Conflict(
                 "certificate_current",
                 f"A certificate of {common_name} is in force until {record.not_after:%Y-%m-%d}.",
                 hint=f"It may be renewed from {due:%Y-%m-%d} on, or at once after its revocation.",
             )
+
+
+def name_key(profile: Profile, common_name: str) -> str:
+    """Return a name without what may be written one way or the other."""
+    if profile.kind in _SECC:
+        return SeccId.parse(common_name).key
+    if profile.kind is Kind.CONTRACT:
+        return Emaid.parse(common_name, profile.edition).key
+    return common_name
+
+
+def _of_one_name(
+    tx: Transaction, profile: Profile, common_name: str, owner: str
+) -> Iterator[CertificateRecord]:
+    """Yield certificates of a name in each way to write it, or the usual ones of a SECC id."""
+    key = name_key(profile, common_name)
+    if profile.kind is Kind.CONTRACT:
+        contract = tx.contracts.find(profile.edition, key)
+        yield from tx.certificates.by_contract(contract.contract_id) if contract else ()
+        return
+    names = {common_name}
+    if profile.kind in _SECC:
+        names |= {key, f"{key[:2]}*{key[2:5]}*{key[5:]}"}
+    for name in sorted(names):
+        yield from _named(tx, profile.kind, name, owner)
+
+
+def _named(
+    tx: Transaction, kind: Kind, common_name: str, owner: str | None = None
+) -> Iterator[CertificateRecord]:
+    """Yield every certificate of a kind and name, and owner where one is given."""
+    owners, after = None if owner is None else (owner,), None
+    while True:
+        page = tx.certificates.search(
+            kinds=(kind,), owners=owners, common_name=common_name, after=after, limit=_PAGE
+        )
+        yield from page
+        if len(page) < _PAGE:
+            return
+        after = page[-1].fingerprint
+
+
+def judge_again(
+    tx: Transaction, rules: EnrolmentRules, principal: Principal, order: Order, now: dt.datetime
+) -> None:
+    """Ask about an order once more, in the transaction that keeps its intent; raises as above."""
+    profile, name, owner = order.profile, order.common_name, order.owner
+    check_name(tx, rules, principal, profile.kind, name, owner, now)
+    check_window(tx, rules, profile, name, owner, now, again=False)
+    key = hashlib.sha256(order.key_octets()).digest()
+    blocked, held = tx.certificates.known_keys([key])
+    history = History(blocked=bool(blocked), holders=[holder for _, holder in held])
+    check_key(history, rules, profile, order.suite, order.key_octets(), name, owner)

@@ -29,6 +29,7 @@ class Order:
         alternate_key: X448 key beside an Ed448 one, where the profile has it.
         intent_id: that its intent shall have; None: any.
         spki: the key as DER SubjectPublicKeyInfo, where somebody wrote it already.
+        claims: what nobody else may get meanwhile; see `pki.issue.claims`.
     """
 
     profile: Profile
@@ -46,6 +47,7 @@ class Order:
     prepared: bool = False
     intent_id: str | None = None
     spki: bytes | None = None
+    claims: tuple[str, ...] = ()
 
     def key_octets(self) -> bytes:
         """Return the key as DER SubjectPublicKeyInfo."""

@@ -1,4 +1,4 @@
-"""What the store keeps of registered end entities and of enrolments that wait."""
+"""What the store keeps of end entities, of enrolments that wait, and of names being issued."""
 
 from __future__ import annotations
 
@@ -49,3 +49,9 @@ class Entities(Protocol):
 
     def prune_enrolments(self, oldest: str, limit: int) -> int:
         """Forget closed requests with smaller ids; return how many."""
+
+    def claim(self, name: str, intent_id: str, now: dt.datetime) -> bool:
+        """Take a name, waiting for whoever is taking it; tell whether it was free or left."""
+
+    def free(self, name: str, intent_id: str) -> bool:
+        """Give a name back; tell whether it was still held by this intent."""

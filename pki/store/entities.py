@@ -1,4 +1,4 @@
-"""Registered end entities, and enrolments that wait for consent."""
+"""Registered end entities, enrolments that wait for consent, and names being issued."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from sqlalchemy import Row, bindparam, delete, func, select, text, update
 from pki.ids import SeccId
 from pki.model import EndEntity, Enrolment, EnrolmentState
 from pki.pkix.profiles import Kind
-from pki.store.schema_entities import OPEN, end_entities, enrolments
+from pki.store.schema_entities import OPEN, claims, end_entities, enrolments
 from pki.store.session import Insert, Session, Upsert
 
 _E: Final = end_entities.c
 _C: Final = enrolments.c
+_K: Final = claims.c
 _OPEN: Final = text(OPEN)
+
+HELD: Final = 60
+"""Seconds after which a name that is claimed belongs to nobody who still works."""
 
 
 def _replace(insert: Insert) -> Insert:
@@ -63,6 +67,20 @@ _PRUNE: Final = delete(enrolments).where(
         .order_by(_C.enrolment_id)
         .limit(bindparam("most"))
     )
+)
+
+
+def _take(insert: Insert) -> Insert:
+    return insert.on_conflict_do_update(
+        index_elements=["name"],
+        set_={name: insert.excluded[name] for name in ("intent_id", "claimed_at")},
+        where=text(f"claims.claimed_at + {HELD} <= excluded.claimed_at"),
+    )
+
+
+_CLAIM: Final = Upsert.of(claims, _take)
+_FREE: Final = delete(claims).where(
+    _K.name == bindparam("the_name"), _K.intent_id == bindparam("the_intent")
 )
 
 
@@ -152,6 +170,15 @@ class EntityRows:
     def prune_enrolments(self, oldest: str, limit: int) -> int:
         """Forget closed requests with smaller ids; return how many."""
         return self._session.change(_PRUNE, {"oldest": oldest, "most": limit})
+
+    def claim(self, name: str, intent_id: str, now: dt.datetime) -> bool:
+        """Take a name, waiting for whoever is taking it; tell whether it was free or left."""
+        row = {"name": name, "intent_id": intent_id, "claimed_at": now}
+        return self._session.put(_CLAIM, row)
+
+    def free(self, name: str, intent_id: str) -> bool:
+        """Give a name back; tell whether it was still held by this intent."""
+        return self._session.change(_FREE, {"the_name": name, "the_intent": intent_id}) > 0
 
 
 def _entity(row: Row[Any]) -> EndEntity:

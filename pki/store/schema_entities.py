@@ -1,4 +1,4 @@
-"""The tables of registered end entities and of enrolments that wait for consent."""
+"""The tables of registered end entities, of enrolments that wait, and of names being issued."""
 
 from __future__ import annotations
 
@@ -54,4 +54,13 @@ enrolments: Final = Table(
         sqlite_where=text(OPEN),
         postgresql_where=text(OPEN),
     ),
+)
+
+claims: Final = Table(
+    "claims",
+    metadata,
+    line("name"),
+    line("intent_id"),
+    time("claimed_at"),
+    key("name"),
 )

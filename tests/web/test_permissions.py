@@ -257,6 +257,7 @@ _INSIDE = {
     "enrol/consent.py:settle",
     "issue/phases.py:carry_out",
     "issue/rules.py:check_name",
+    "issue/rules.py:judge_again",
     "provision/generate.py:make",
     "authorize/after.py:questions_of",
     "authorize/alike.py:key_of",

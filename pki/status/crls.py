@@ -11,7 +11,7 @@ import hashlib
 import mmap
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -41,7 +41,8 @@ def publish_due(deployment: Deployment, principal: Principal, policy: StatusPoli
             out of reach.
     """
     with deployment.store.read() as tx:
-        due = [(i, *one) for i in tx.issuers.all() for one in _due(deployment, tx, i, policy)]
+        issuers = tx.issuers.all()
+        due = [(i, *one) for i in issuers for one in _due(deployment, tx, issuers, i, policy)]
     made = 0
     failure: PkiError | None = None
     for issuer, shard, after in due:
@@ -59,7 +60,11 @@ def publish_due(deployment: Deployment, principal: Principal, policy: StatusPoli
 
 
 def _due(
-    deployment: Deployment, tx: Transaction, issuer: Issuer, policy: StatusPolicy
+    deployment: Deployment,
+    tx: Transaction,
+    issuers: Sequence[Issuer],
+    issuer: Issuer,
+    policy: StatusPolicy,
 ) -> Iterator[tuple[int, int]]:
     """Yield shard and newest number of the CRLs that are due; none of a CA that may not sign."""
     now = deployment.clock.now()
@@ -74,14 +79,14 @@ def _due(
         if newest is None:
             yield shard, 0
         elif not newest.this_update <= now < _renewal(newest, certificate, policy) or (
-            newest.sequence < last and _changed(tx, issuer, newest)
+            newest.sequence < last and _changed(tx, issuers, issuer, newest)
         ):
             yield shard, newest.number
 
 
-def _changed(tx: Transaction, issuer: Issuer, newest: CrlRecord) -> bool:
+def _changed(tx: Transaction, issuers: Sequence[Issuer], issuer: Issuer, newest: CrlRecord) -> bool:
     """Tell whether a status changed of which a CRL speaks; other shards' do not concern a shard."""
-    covered = crl_draft.scope(tx.issuers.all(), issuer, newest.shard)
+    covered = crl_draft.scope(issuers, issuer, newest.shard)
     shard = newest.shard or None
     return any(tx.status.changed(one, newest.sequence, shard) for one in covered)
 

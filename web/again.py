@@ -12,7 +12,7 @@ from pki.access import TOKEN_PREFIX
 from pki.authorize import Authorised
 from pki.clock import format_time
 from pki.errors import Unauthenticated
-from pki.model import DecisionRecord
+from pki.model import Repetition
 from pki.validate.repeats import later_verdict
 from web.answers import JSON
 from web.auth import token_of
@@ -56,8 +56,7 @@ class Told:
     __slots__ = ("_body", "_template", "counted")
 
     def __init__(self, protocol: str, found: Authorised, body: bytes) -> None:
-        told = found.authorisation
-        self.counted = (protocol, told.allowed.value, told.fault.value if told.fault else "")
+        self.counted = protocol, found.outcome
         self._body = body
         self._template: bytes | None = None
 
@@ -66,7 +65,7 @@ class Told:
         """How much is kept."""
         return len(self._body)
 
-    def again(self, receipt: DecisionRecord) -> HotResponse:
+    def again(self, receipt: Repetition) -> HotResponse:
         """Return the answer under a later receipt."""
         if self.counted[0] == "ocpp":
             headers = {"Content-Type": JSON, REFERENCE: receipt.decision_id}

@@ -23,6 +23,7 @@ from pki.authorize import (
     Ask,
     Authorised,
     Memory,
+    Outcome,
     Remembered,
     Roaming,
     authorize,
@@ -89,7 +90,7 @@ class Decisions:
         )
         told(found)
         answer = self._answer(request, found)
-        self.metrics.authorised([(_protocol(request), found)])
+        self.metrics.authorised({(_protocol(request), found.outcome): 1})
         return answer
 
     def many(self, requests: Sequence[HotRequest]) -> list[HotResponse | None]:
@@ -98,23 +99,23 @@ class Decisions:
         heard, keys = self.memory.heard, list(map(asked, requests))
         now = self.deployment.clock.now()
         known = self._known(keys, now)
-        receipts = repeat([found.lasting.original for found in known.values()], now)
+        receipts = repeat([found.lasting.decision_id for found in known.values()], now)
         asks = self._asks(requests, known)
         try:
             results = authorize_many(self.deployment, self.roaming, list(asks.values()), receipts)
         except PkiError as error:
             ERRORS.debug("decisions", exc_info=error)
             return answers
-        made: list[tuple[str, Authorised]] = []
+        counts: Counter[tuple[str, Outcome]] = Counter()
         for at, result in zip(asks, results, strict=True):
             if isinstance(result, Authorised):
                 answers[at] = self._answer(requests[at], result)
-                made.append((_protocol(requests[at]), result))
+                counts[_protocol(requests[at]), result.outcome] += 1
                 self._keep(keys[at], result, requests[at], answers[at], heard)
-        self.metrics.authorised(made)
         for (at, found), receipt in zip(known.items(), receipts, strict=True):
             answers[at] = found.told.again(receipt)
-        self.metrics.authorisations(Counter(found.told.counted for found in known.values()))
+            counts[found.told.counted] += 1
+        self.metrics.authorised(counts)
         return answers
 
     def _known(self, keys: Sequence[bytes | None], now: dt.datetime) -> dict[int, Remembered[Told]]:
@@ -142,8 +143,7 @@ class Decisions:
         if key is None or found.lasting is None or answer is None:
             return
         told = Told(_protocol(request), found, answer.octets)
-        remembered = Remembered(lasting=found.lasting, told=told, octets=told.octets)
-        self.memory.keep(key, remembered, heard)
+        self.memory.keep(key, Remembered(found.lasting, told, told.octets, heard))
 
     def _try(self, request: HotRequest, callers: dict[object, Principal]) -> Ask | None:
         """Return what is asked, or None; callers of this group were looked up just now."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections import Counter as Counts
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from pki.authorize import Authorised
-from pki.model import Rejected
+from pki.authorize import Outcome
 
 MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Set by `web/gunicorn.conf.py`; where workers leave their numbers for each other."""
@@ -85,28 +83,12 @@ class Metrics:
         """Count requests of one kind that were answered in no time to speak of."""
         self._requests.labels(route, method, str(status)).inc(count)
 
-    def authorised(self, found: Iterable[tuple[str, Authorised]]) -> None:
-        """Count authorisations by protocol, and the contract decisions before them, at once."""
-        decisions: Counts[tuple[str, str, str]] = Counts()
-        authorisations: Counts[tuple[str, str, str]] = Counts()
-        for protocol, each in found:
-            verdict, told = each.decision.verdict if each.decision else None, each.authorisation
-            fault = told.fault.value if told.fault else ""
-            authorisations[protocol, told.allowed.value, fault] += 1
-            if isinstance(verdict, Rejected):
-                decisions[protocol, "rejected", verdict.fault.value] += 1
-            elif verdict is not None:
-                decisions[protocol, "accepted", ""] += 1
-        for labels, count in decisions.items():
-            self._decisions.labels(*labels).inc(count)
-        for labels, count in authorisations.items():
-            self._authorisations.labels(*labels).inc(count)
-
-    def authorisations(self, counts: Mapping[tuple[str, str, str], int]) -> None:
-        """Count authorisations behind accepted contracts, by protocol, answer and fault."""
-        for (protocol, allowed, fault), count in counts.items():
-            self._decisions.labels(protocol, "accepted", "").inc(count)
-            self._authorisations.labels(protocol, allowed, fault).inc(count)
+    def authorised(self, counts: Mapping[tuple[str, Outcome], int]) -> None:
+        """Count authorisations by protocol, and the contract decisions before them."""
+        for (protocol, found), count in counts.items():
+            if found.decided is not None:
+                self._decisions.labels(protocol, found.decided, found.refused).inc(count)
+            self._authorisations.labels(protocol, found.allowed, found.fault).inc(count)
 
     def issued(self, kind: str) -> None:
         """Count one certificate."""

@@ -70,7 +70,7 @@ class OcppSessions:
         )
         found = authorize(self.deployment, self.roaming, principal, check)
         note_authorisation(found)
-        self.metrics.authorised([("hook", found)])
+        self.metrics.authorised({("hook", found.outcome): 1})
         told = found.authorisation
         data = {"allowed": told.allowed.value, "reason": told.explanation}
         answer = {"timestamp": format_time(told.at), "data": data}

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pki import access, validate
 from pki.authorize import shown
-from pki.authorize.after import Authorised, Roaming, after, questions_of
+from pki.authorize.after import Authorised, Outcome, Roaming, after, questions_of
 from pki.authorize.found import find, read
 from pki.authorize.many import Ask, NotAtOnce, authorize_many
 from pki.authorize.memory import Memory, Remembered
@@ -39,6 +39,7 @@ __all__ = [
     "Authorised",
     "Memory",
     "NotAtOnce",
+    "Outcome",
     "Remembered",
     "Roaming",
     "authorize",
@@ -101,7 +102,7 @@ def authorize(
         return to_json(found[0])
 
     decision = validate.validate(deployment, principal, check, action=action, further=further)
-    return Authorised(decision=decision, authorisation=found[0])
+    return Authorised.of(decision, found[0])
 
 
 # --- credentials that are no contract certificates -----------------------------------------------
@@ -170,4 +171,4 @@ def _recorded(deployment: Deployment, principal: Principal, told: Authorisation)
     )
     with deployment.store.write() as tx:
         tx.decisions.add(record)
-    return Authorised(decision=None, authorisation=told)
+    return Authorised.of(None, told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 from pki import route, validate
 from pki.authorize import shown
@@ -41,22 +41,65 @@ class Roaming:
     realtime: RealTime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Authorised:
+class Outcome(NamedTuple):
+    """
+    What is counted of an authorisation.
+
+    Attributes:
+        decided: `accepted` or `rejected`; None without a contract decision.
+        refused: the fault of that decision, or nothing.
+        allowed, fault: of the authorisation; no fault: nothing.
+    """
+
+    decided: str | None
+    refused: str
+    allowed: str
+    fault: str
+
+
+def outcome_of(decision: Decision | None, found: Authorisation) -> Outcome:
+    """Return what is counted."""
+    verdict = decision.verdict if decision else None
+    refused = verdict.fault.value if isinstance(verdict, Rejected) else ""
+    return Outcome(
+        decided=None if verdict is None else "rejected" if refused else "accepted",
+        refused=refused,
+        allowed=found.allowed.value,
+        fault=found.fault.value if found.fault else "",
+    )
+
+
+class Authorised(NamedTuple):
     """
     The contract decision, where there was one, and the authorisation.
 
     Attributes:
-        decision: None for credentials that are no contract certificates.
+        made: makes both; no decision for credentials that are no contract certificates.
+        outcome: what is counted of them.
         lasting: how long both may be repeated; None where they must be made anew each time.
         told: makes the JSON of both, as `POST /v1/contracts/validate` answers; None where nobody
             did.
     """
 
-    decision: Decision | None
-    authorisation: Authorisation
+    made: Callable[[], tuple[Decision | None, Authorisation]]
+    outcome: Outcome
     lasting: validate.Lasting | None = None
     told: Callable[[], bytes] | None = None
+
+    @classmethod
+    def of(cls, decision: Decision | None, found: Authorisation) -> Self:
+        """Return what was made already, to be made anew each time."""
+        return cls(lambda: (decision, found), outcome_of(decision, found))
+
+    @property
+    def decision(self) -> Decision | None:
+        """The contract decision."""
+        return self.made()[0]
+
+    @property
+    def authorisation(self) -> Authorisation:
+        """The authorisation."""
+        return self.made()[1]
 
 
 def questions_of(  # noqa: PLR0913 - what the questions look at

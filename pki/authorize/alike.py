@@ -13,18 +13,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from pki import route
+from pki.authorize.after import Outcome, outcome_of
 from pki.authorize.case import place
 from pki.directory import Directory
 from pki.ids import Emaid
 from pki.model import (
-    Accepted,
     Authorisation,
     AuthorisationFault,
     Contract,
     ContractCheck,
-    ContractEvidence,
     CredentialKind,
-    Decision,
     Principal,
     RangeKind,
 )
@@ -57,10 +55,12 @@ class Alike:
     Attributes:
         model: one of them.
         like: the same for all that say the same; None where the place stands in what they say.
+        outcome: what is counted of one.
     """
 
     model: Authorisation
     like: Like | None
+    outcome: Outcome
 
     def again(
         self, reference: str, at: dt.datetime, emaid: Emaid, contract: Contract, evse: str | None
@@ -92,24 +92,22 @@ def key_of(  # noqa: PLR0913 - what the questions look at
     directory: Directory,
     principal: Principal,
     check: ContractCheck,
-    decision: Decision,
-    evidence: ContractEvidence,
+    emaid: Emaid,
+    contract: Contract,
+    now: dt.datetime,
     turn: dt.datetime,
-) -> Key | None:
+) -> Key:
     """
-    Return all that the questions behind an acceptance look at; None for a refusal.
+    Return all that the questions behind an acceptance look at.
 
     Args:
         turn: when the next range or agreement begins or ends.
     """
-    verdict, contract, now = decision.verdict, evidence.contract, decision.decided_at
-    if not isinstance(verdict, Accepted) or verdict.emaid is None or contract is None:
-        return None
-    found = route.longest(directory, RangeKind.EMAID, verdict.emaid.key, now)
+    found = route.longest(directory, RangeKind.EMAID, emaid.key, now)
     return (
         principal.role,
         principal.parties,
-        verdict.emaid.key[:_PARTY_ID] if found is None else found,
+        emaid.key[:_PARTY_ID] if found is None else found,
         contract.whitelist,
         place(check.evse_id, None).evse if check.evse_id is not None else None,
         turn,
@@ -126,7 +124,8 @@ def keep(directory: Directory, key: Key, found: Authorisation) -> Alike | None:
         like = Like()
         directory.kept.put(said, like)
     at_one_place = found.fault is AuthorisationFault.NOT_HERE
-    alike = Alike(found, None if at_one_place else like)
+    outcome = outcome_of(None, found)._replace(decided="accepted")
+    alike = Alike(found, None if at_one_place else like, outcome)
     directory.kept.put(key, alike)
     return alike
 

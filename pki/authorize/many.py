@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from pki import access, validate
-from pki.authorize.after import Authorised, Roaming, after, questions_of
-from pki.authorize.alike import Alike, keep, key_of
+from pki.authorize.after import Authorised, Roaming, after, outcome_of, questions_of
+from pki.authorize.alike import Alike, Key, keep, key_of
 from pki.authorize.case import Questions
 from pki.authorize.told import to_json
+from pki.ids import Emaid
 from pki.model import (
+    Accepted,
     Authorisation,
+    Contract,
     ContractCheck,
     ContractEvidence,
     Decision,
-    DecisionRecord,
     EmspAnswer,
     EmspQuestion,
     Principal,
+    Repetition,
 )
 from pki.ports import Deployment
 from pki.realtime import RealTime
@@ -67,7 +70,7 @@ def authorize_many(
     deployment: Deployment,
     roaming: Roaming,
     asks: Sequence[Ask],
-    repeated: Sequence[DecisionRecord] = (),
+    repeated: Sequence[Repetition] = (),
 ) -> list[Authorised | Exception]:
     """
     Decide as `authorize` does, with as many queries as for one and one commit.
@@ -89,7 +92,7 @@ def authorize_many(
     results = validate.validate_many(deployment, asked, repeated)
     found: list[Authorised | Exception] = [NotAtOnce("no chain was presented") for _ in asks]
     for at, result in zip(chosen, results, strict=True):
-        found[at] = result if isinstance(result, Exception) else group.result(at, result)
+        found[at] = result if isinstance(result, Exception) else group.result(at, asks[at], result)
     return found
 
 
@@ -102,38 +105,59 @@ class _Group:
         self._realtime = _AtOnce(roaming.realtime)
         self._roaming = Roaming(directory=roaming.directory, realtime=self._realtime)
         self._found: dict[int, tuple[Authorisation, bool]] = {}
+        self._alike: dict[int, tuple[Alike, Emaid, Contract]] = {}
         self._turns: dict[dt.datetime, dt.datetime] = {}
 
     def asked(self, at: int, ask: Ask) -> validate.Asked:
         """Return the contract decision that is asked first, and how to go on behind it."""
-
-        def further(decision: Decision, evidence: ContractEvidence) -> validate.Behind:
-            found, used, like = self._authorised(ask, decision, evidence)
-            self._found[at] = found, used
-            return validate.Behind(partial(to_json, found), like)
-
         return validate.Asked(
-            principal=ask.principal, check=ask.check, action=ask.action, further=further
+            principal=ask.principal,
+            check=ask.check,
+            action=ask.action,
+            further=partial(self._further, at, ask),
+            like=partial(self._like, at, ask),
         )
+
+    def _like(
+        self, at: int, ask: Ask, emaid: Emaid, contract: Contract, now: dt.datetime
+    ) -> object:
+        """Return what stands for an authorisation behind an acceptance, if one like it is kept."""
+        key = self._key(ask, emaid, contract, now)
+        alike = self._directory.kept.get(key)
+        if not isinstance(alike, Alike):
+            return None
+        self._alike[at] = alike, emaid, contract
+        return alike.like
+
+    def _further(
+        self, at: int, ask: Ask, decision: Decision, evidence: ContractEvidence
+    ) -> validate.Behind:
+        found, used, like = self._authorised(ask, decision, evidence)
+        self._found[at] = found, used
+        return validate.Behind(partial(to_json, found), like)
 
     def _authorised(
         self, ask: Ask, decision: Decision, evidence: ContractEvidence
     ) -> tuple[Authorisation, bool, object]:
         """Return it, whether something was asked that no change log tells of, and its like."""
-        check, directory = ask.check, self._directory
-        turn = self._turn(decision.decided_at)
-        key = key_of(directory, ask.principal, check, decision, evidence, turn)
-        alike = directory.kept.get(key) if key is not None else None
+        check, directory, now = ask.check, self._directory, decision.decided_at
         verdict, contract = decision.verdict, evidence.contract
-        if isinstance(alike, Alike) and verdict.emaid is not None and contract is not None:
-            names = (decision.decision_id, decision.decided_at)
-            found = alike.again(*names, verdict.emaid, contract, check.evse_id)
-            return found, False, alike.like
+        key = None
+        if isinstance(verdict, Accepted) and verdict.emaid is not None and contract is not None:
+            key = self._key(ask, verdict.emaid, contract, now)
+            alike = directory.kept.get(key)
+            if isinstance(alike, Alike):
+                names = (decision.decision_id, now, verdict.emaid, contract)
+                return alike.again(*names, check.evse_id), False, alike.like
         self._realtime.used = False
         found = after(self._deployment, self._questions(ask, decision), decision, evidence, check)
         used = self._realtime.used
-        alike = keep(directory, key, found) if key is not None and not used else None
-        return found, used, alike.like if alike is not None else None
+        kept = keep(directory, key, found) if key is not None and not used else None
+        return found, used, kept.like if kept is not None else None
+
+    def _key(self, ask: Ask, emaid: Emaid, contract: Contract, now: dt.datetime) -> Key:
+        about = (self._directory, ask.principal, ask.check)
+        return key_of(*about, emaid, contract, now, self._turn(now))
 
     def _turn(self, now: dt.datetime) -> dt.datetime:
         """Return when the next range or agreement begins or ends."""
@@ -156,16 +180,34 @@ class _Group:
 
         return counted
 
-    def result(self, at: int, decided: validate.Decided) -> Authorised:
+    def result(self, at: int, ask: Ask, decided: validate.Decided) -> Authorised:
         """Return the authorisation behind a decision."""
-        found, used = self._found[at]
-        lasting = None if used else decided.lasting
-        if lasting is not None:
-            end = self._turn(lasting.since)
-            lasting = lasting if end >= lasting.until else replace(lasting, until=end)
+        known = self._found.get(at)
+        if known is None:
+            alike, emaid, contract = self._alike[at]
+            made = partial(_again, alike, emaid, contract, ask.check.evse_id, decided)
+            return Authorised(made, alike.outcome, self._until(decided.lasting), decided.told)
+        found, used = known
+        decision = decided.decision
         return Authorised(
-            decision=decided.decision,
-            authorisation=found,
-            lasting=lasting,
-            told=decided.told,
+            lambda: (decision, found),
+            outcome_of(decision, found),
+            None if used else self._until(decided.lasting),
+            decided.told,
         )
+
+    def _until(self, lasting: validate.Lasting | None) -> validate.Lasting | None:
+        """Return how long an authorisation lasts, too."""
+        if lasting is None:
+            return None
+        end = self._turn(lasting.since)
+        return lasting if end >= lasting.until else lasting._replace(until=end)
+
+
+def _again(
+    alike: Alike, emaid: Emaid, contract: Contract, evse: str | None, decided: validate.Decided
+) -> tuple[Decision, Authorisation]:
+    """Make what a form told."""
+    decision = decided.decision
+    names = (decision.decision_id, decision.decided_at)
+    return decision, alike.again(*names, emaid, contract, evse)

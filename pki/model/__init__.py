@@ -51,6 +51,7 @@ from pki.model.decisions import (
     PathStatus,
     ReceiptForm,
     Rejected,
+    Repetition,
     Status,
     Verdict,
 )
@@ -260,6 +261,7 @@ __all__ = [
     "ReceiptForm",
     "Rejected",
     "Remembered",
+    "Repetition",
     "Responder",
     "Revocation",
     "RevokedRow",

@@ -254,6 +254,19 @@ class DecisionRecord:
     repeats: str | None = None
 
 
+class Repetition(NamedTuple):
+    """
+    A decision that repeats an earlier one, as the store keeps it.
+
+    Attributes:
+        repeats: id of the one that holds the rest.
+    """
+
+    decision_id: str
+    decided_at: dt.datetime
+    repeats: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptForm:
     """

@@ -29,6 +29,7 @@ from pki.model import (
     Living,
     Party,
     ReceiptForm,
+    Repetition,
     Revocation,
     Role,
     Standing,
@@ -309,15 +310,17 @@ class Decisions(Protocol):
     def add(self, record: DecisionRecord) -> None: ...
 
     def add_many(
-        self, records: Sequence[DecisionRecord], forms: Sequence[ReceiptForm] = ()
+        self,
+        records: Sequence[DecisionRecord],
+        forms: Sequence[ReceiptForm] = (),
+        repeated: Sequence[Repetition] = (),
     ) -> None:
         """
         Store receipts; none is kept if one of them cannot be.
 
-        Of one that repeats another, only id, time and the other's id are kept.
-
         Args:
             forms: those that the receipts name; one that is there already stays.
+            repeated: of decisions that repeat one which is stored.
         """
 
     def form(self, form_id: str) -> str | None:

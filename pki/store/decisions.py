@@ -10,7 +10,7 @@ from sqlalchemy import Row, bindparam, delete, null, select
 
 from pki.errors import Conflict
 from pki.ids import first_decision_id
-from pki.model import DecisionRecord, ReceiptForm
+from pki.model import DecisionRecord, ReceiptForm, Repetition
 from pki.store.columns import seconds, storable
 from pki.store.schema import decisions, receipt_forms, repeated_decisions
 from pki.store.session import Parameters, Rows, Session, Upsert
@@ -89,21 +89,19 @@ class DecisionRows:
             raise Conflict("decision_exists", "There is a decision of this id already.")
 
     def add_many(
-        self, records: Sequence[DecisionRecord], forms: Sequence[ReceiptForm] = ()
+        self,
+        records: Sequence[DecisionRecord],
+        forms: Sequence[ReceiptForm] = (),
+        repeated: Sequence[Repetition] = (),
     ) -> None:
         """Store receipts, and the forms that they name; none is kept if one of them cannot be."""
         if forms:
             self._session.put_rows(_ADD_FORMS, [(form.form_id, form.text) for form in forms])
-        full = [_values(record) for record in records if record.repeats is None]
-        repeated = [
-            (record.decision_id, seconds(record.decided_at), record.repeats)
-            for record in records
-            if record.repeats is not None
-        ]
-        if full:
-            self._session.put_rows(_ADD_ALL, full)
+        if records:
+            self._session.put_rows(_ADD_ALL, list(map(_values, records)))
         if repeated:
-            self._session.put_rows(_ADD_REPEATED, repeated)
+            rows = [(each.decision_id, seconds(each.decided_at), each.repeats) for each in repeated]
+            self._session.put_rows(_ADD_REPEATED, rows)
 
     def prune(self, before: dt.datetime, originals_before: dt.datetime, limit: int) -> int:
         """Forget at most `limit` receipts of each kind, and forms of none; return how many."""

@@ -22,17 +22,18 @@ from typing import Any, Final
 
 from pki.clock import format_time
 from pki.errors import NotFound
-from pki.ids import Fingerprint, first_decision_id
+from pki.ids import Emaid, Fingerprint, first_decision_id
 from pki.model import (
     EMAID_TOKEN_TYPE,
     Accepted,
+    Account,
     ContractCheck,
+    ContractEvidence,
     DecisionRecord,
     ReceiptForm,
-    Rejected,
 )
+from pki.pkix.certificate import Certificate
 from pki.ports import Transaction
-from pki.validate.gather import Gathered
 from pki.validate.lasting import Above
 from pki.validate.repeats import rewritten, text
 from pki.validate.usual import Way
@@ -88,7 +89,7 @@ class Form:
 
 
 def key_of(
-    way: Way | None, verdict: Accepted | Rejected, check: ContractCheck, like: object
+    way: Way, check: ContractCheck, account: Account, like: object, *, soon: bool
 ) -> tuple[object, ...] | None:
     """
     Return what receipts of one form share besides trust and policy; None where none is to be made.
@@ -96,41 +97,36 @@ def key_of(
     Args:
         way: the usual way by which the verdict came about.
         like: what stands for all of the authorisation but its own; None where nothing does.
+        soon: the leaf expires soon.
     """
-    if way is None or like is None or verdict.account is None or check.hash_data:
+    if like is None or check.hash_data or check.token_type != EMAID_TOKEN_TYPE:
         return None
-    if check.token_type != EMAID_TOKEN_TYPE or not isinstance(verdict, Accepted):
-        return None
-    first = verdict.path[0].status  # mostly that of all of them
-    for entry in verdict.path:
-        if entry.status is not first and entry.status.source == "foreign":
-            return None
-    if first.source == "foreign":  # what others tell grows old by itself
-        return None
-    account = verdict.account
-    return (
-        way,
-        like,
-        check.edition,
-        verdict.expires_soon,
-        account.provider_id.value,
-        account.name,
-    )
+    return way, like, check.edition, soon, account.provider_id.value, account.name
 
 
-def own_of(
-    facts: Gathered, verdict: Accepted | Rejected, check: ContractCheck, reference: str, at: str
+def told_by_others(verdict: Accepted) -> bool:
+    """Tell whether any of the path grows old by itself."""
+    return any(entry.status.source == "foreign" for entry in verdict.path)
+
+
+def own_of(  # noqa: PLR0913 - whatever is a receipt's own
+    leaf: Certificate,
+    emaid: Emaid,
+    found: ContractEvidence,
+    check: ContractCheck,
+    reference: str,
+    at: str,
 ) -> Own:
     """Return what is a receipt's own."""
-    leaf, contract = facts.chain.certificates[0], facts.evidence.contract.contract
+    contract = found.contract
     return {
         "reference": reference,
         "at": at,
         "leaf": base64.b64encode(leaf.der).decode(),
         "fingerprint": leaf.fingerprint.value,
         "subject": _quoted(leaf.subject_text),
-        "emaid": verdict.emaid.key if verdict.emaid else "",
-        "contract": text(contract_json(facts.evidence.contract)),
+        "emaid": emaid.key,
+        "contract": text(contract_json(found)),
         "contractId": _quoted(contract.contract_id if contract else ""),
         "token": "null" if check.token is None else _value(check.token),
         "evse": "null" if check.evse_id is None else _value(check.evse_id),

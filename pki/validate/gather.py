@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from pki import contracts
 from pki.ids import Edition, Emaid, Fingerprint, SerialNumber
@@ -33,12 +33,59 @@ from pki.validate.presented import Presented
 from pki.validate.profile import emaid_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gathered:
-    """What one check presented, and what the store says about it."""
+@dataclass(slots=True, kw_only=True)
+class Statuses:
+    """
+    What one read found of the status of certificates of ours, for several checks.
+
+    Attributes:
+        good: of whatever is not revoked.
+        others: of what was presented besides our own CAs.
+    """
+
+    frame: Frame
+    good: CertificateStatus
+    others: Mapping[Fingerprint, CertificateStatus]
+    _ours: Mapping[Fingerprint, CertificateStatus] | None = None
+
+    @property
+    def ours(self) -> Mapping[Fingerprint, CertificateStatus]:
+        """Of our own CAs, and of anchors whose key is blocked."""
+        if self._ours is None:
+            ours = {name: _status(gone, self.good) for name, gone in self.frame.standing.items()}
+            self._ours = ours | dict.fromkeys(self.frame.blocked, _blocked(self.good))
+        return self._ours
+
+    def tell_all_of(self, chain: Presented) -> bool:
+        """Tell whether every certificate of a chain is ours, so that no evidence counts."""
+        held, others = self.frame.standing, self.others
+        return all(c.fingerprint in held or c.fingerprint in others for c in chain.certificates)
+
+
+class Gathered(NamedTuple):
+    """
+    What one check presented, and what the store says about it.
+
+    Attributes:
+        foreign: what fetched evidence says of the presented certificates.
+    """
 
     chain: Presented
-    evidence: Evidence
+    contract: ContractEvidence
+    statuses: Statuses
+    foreign: Mapping[Fingerprint, CertificateStatus]
+
+    @property
+    def evidence(self) -> Evidence:
+        """All of it as a decision takes it; one receipt tells nothing of another's leaf."""
+        found = self.statuses
+        told = {**self.foreign, **found.ours, **_of_chain(self.chain, found.others)}
+        return Evidence(
+            read_at=found.good.as_of,
+            statuses=told,
+            contract=self.contract,
+            asked_responders=found.frame.asked_responders,
+        )
 
 
 def gather(
@@ -56,21 +103,14 @@ def gather_many(
     """Read what the store says about several checks, with as many queries as for one."""
     chains = [_presented(tx, frame, check) for check in checks]
     emaids = [None if (leaf := chain.leaf) is None else emaid_of(leaf) for chain in chains]
-    ours, others = _statuses(tx, frame, chains, now)
+    statuses = _statuses(tx, frame, chains, now)
     named = tx.contracts.named([emaid for emaid in emaids if emaid is not None])
     return [
         Gathered(
-            chain=chain,
-            evidence=Evidence(
-                read_at=now,
-                statuses={
-                    **_foreign_statuses(tx, frame, chain, now),
-                    **ours,
-                    **_of_chain(chain, others),  # one receipt tells nothing of another's leaf
-                },
-                contract=_contract(tx, chain, emaid, check, named),
-                asked_responders=frame.asked_responders,
-            ),
+            chain,
+            _contract(tx, chain, emaid, check, named),
+            statuses,
+            _foreign_statuses(tx, statuses, chain, now),
         )
         for chain, emaid, check in zip(chains, emaids, checks, strict=True)
     ]
@@ -80,12 +120,12 @@ def known_statuses(
     tx: Transaction, frame: Frame, chain: Presented, now: dt.datetime
 ) -> dict[Fingerprint, CertificateStatus]:
     """Return what is known of the status of a chain, and of every CA of ours."""
-    ours, others = _statuses(tx, frame, [chain], now)
-    return {**_foreign_statuses(tx, frame, chain, now), **ours, **others}
+    found = _statuses(tx, frame, [chain], now)
+    return {**_foreign_statuses(tx, found, chain, now), **found.ours, **found.others}
 
 
 def _of_chain(
-    chain: Presented, statuses: dict[Fingerprint, CertificateStatus]
+    chain: Presented, statuses: Mapping[Fingerprint, CertificateStatus]
 ) -> dict[Fingerprint, CertificateStatus]:
     names = [certificate.fingerprint for certificate in chain.certificates]
     return {name: statuses[name] for name in names if name in statuses}
@@ -100,7 +140,7 @@ def _presented(tx: Transaction, frame: Frame, check: ContractCheck) -> Presented
 
 def _statuses(
     tx: Transaction, frame: Frame, chains: Sequence[Presented], now: dt.datetime
-) -> tuple[dict[Fingerprint, CertificateStatus], dict[Fingerprint, CertificateStatus]]:
+) -> Statuses:
     """
     Return the status of our own CAs, and of what else was presented and is ours.
 
@@ -109,17 +149,14 @@ def _statuses(
     held = frame.standing
     others = {c.fingerprint: c for p in chains for c in p.certificates if c.fingerprint not in held}
     revocations = tx.certificates.revocations_of(list(others))
-    listed = _blocked(tx, frame, others)
+    listed = _listed(tx, frame, others)
     good = CertificateStatus(status=Status.GOOD, source="own", as_of=now)
-    blocked = replace(good, status=Status.REVOKED, reason=Reason.KEY_COMPROMISE)
-    ours = {name: _status(gone, good) for name, gone in held.items()}
-    ours |= dict.fromkeys(frame.blocked, blocked)
     found = {name: _status(gone, good) for name, gone in revocations.items()}
-    found |= dict.fromkeys(listed, blocked)
-    return ours, found
+    found |= dict.fromkeys(listed, _blocked(good))
+    return Statuses(frame=frame, good=good, others=found)
 
 
-def _blocked(
+def _listed(
     tx: Transaction, frame: Frame, others: Mapping[Fingerprint, Certificate]
 ) -> list[Fingerprint]:
     """Return those of the certificates whose key is blocked."""
@@ -128,6 +165,10 @@ def _blocked(
     keys = {name: hashlib.sha256(c.spki).digest() for name, c in others.items()}
     listed = blocked_among(tx, frame.listed, list(keys.values()))
     return [name for name, key in keys.items() if key in listed]
+
+
+def _blocked(good: CertificateStatus) -> CertificateStatus:
+    return replace(good, status=Status.REVOKED, reason=Reason.KEY_COMPROMISE)
 
 
 def _status(revocation: Revocation | None, good: CertificateStatus) -> CertificateStatus:
@@ -142,16 +183,17 @@ def _status(revocation: Revocation | None, good: CertificateStatus) -> Certifica
 
 
 def _foreign_statuses(
-    tx: Transaction, frame: Frame, chain: Presented, now: dt.datetime
-) -> dict[Fingerprint, CertificateStatus]:
+    tx: Transaction, own: Statuses, chain: Presented, now: dt.datetime
+) -> Mapping[Fingerprint, CertificateStatus]:
     """
     Return what fetched evidence says of the presented certificates.
 
     Evidence is kept under the identity of an issuer that an administrator configured, so a twin of
     that issuer finds none. Where two CAs of one name could be meant, both must answer.
     """
-    if not frame.evidence_issuers:
-        return {}
+    frame = own.frame
+    if not frame.evidence_issuers or own.tell_all_of(chain):
+        return _NO_STATUSES
     issuers = (
         *chain.certificates[1:],
         *(anchor.certificate for anchor in frame.trust.anchors),
@@ -224,6 +266,7 @@ def _contract(
 
 
 _NO_CONTRACT: Final = ContractEvidence()
+_NO_STATUSES: Final[Mapping[Fingerprint, CertificateStatus]] = {}
 
 
 # --- certificates named by hash data (RFC 6960 CertID, OCPP CertificateHashDataType) ---

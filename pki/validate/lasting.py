@@ -6,9 +6,9 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
-from pki.model import Accepted, Contract, DecisionRecord, Rejected
+from pki.model import Accepted, Contract, Rejected
 from pki.pkix.certificate import Certificate
 from pki.pkix.leaf_cut import digits_of
 from pki.pkix.leaves import Alike
@@ -19,26 +19,27 @@ from pki.validate.presented import Presented
 from pki.validate.turns import first_behind, turns_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lasting:
+class Lasting(NamedTuple):
     """
     An acceptance that nothing but time and the changes named here can end.
 
     Attributes:
-        original: its receipt, without the inputs.
+        decision_id: names its receipt.
         since, until: it holds from the one to just before the other.
-        serials: of the certificates whose status counted; any CA's certificate of such a number.
+        above, serial: of the certificates whose status counted, the leaf's apart; any CA's
+            certificate of such a number.
         contract_id: the contract that was used.
     """
 
-    original: DecisionRecord
+    decision_id: str
     since: dt.datetime
     until: dt.datetime
-    serials: frozenset[int]
+    above: frozenset[int]
+    serial: int
     contract_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Above:
     """
     What lies above a leaf, as far as it ends an acceptance.
@@ -78,9 +79,9 @@ def above_of(verdict: Accepted | Rejected, chain: Presented, frame: Frame) -> Ab
 
 
 def lasting(  # noqa: PLR0913 - what the decision looked at, and what became of it
-    record: DecisionRecord,
+    decision_id: str,
     above: Above | None,
-    chain: Presented,
+    leaf: Certificate,
     contract: Contract | None,
     turn: dt.datetime,
     now: dt.datetime,
@@ -93,18 +94,19 @@ def lasting(  # noqa: PLR0913 - what the decision looked at, and what became of 
     """
     if above is None or contract is None:
         return None
-    leaf = chain.certificates[0]
-    ends = [now + repeats.LONGEST, turn, first_behind(above.turns, now)]
+    until = _until(above, turn, now)
     if not (isinstance(leaf, Alike) and leaf.begins <= _digits(now) and leaf.ends > _horizon(now)):
-        ends += [end for end in _turns(leaf) if end > now]
-    ends += [end for end in (contract.valid_from, contract.valid_until) if end and end > now]
-    return Lasting(
-        original=repeats.without_inputs(record),
-        since=now,
-        until=min(ends),
-        serials=above.serials | {leaf.serial},
-        contract_id=contract.contract_id,
-    )
+        until = min([until, *(end for end in _turns(leaf) if end > now)])
+    for end in (contract.valid_from, contract.valid_until):
+        if end is not None and now < end < until:
+            until = end
+    return Lasting(decision_id, now, until, above.serials, leaf.serial, contract.contract_id)
+
+
+@lru_cache(maxsize=16)
+def _until(above: Above, turn: dt.datetime, now: dt.datetime) -> dt.datetime:
+    """Return when something ends that is not the leaf's own."""
+    return min(now + repeats.LONGEST, turn, first_behind(above.turns, now))
 
 
 def _turns(leaf: Certificate) -> Iterator[dt.datetime]:

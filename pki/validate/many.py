@@ -11,23 +11,29 @@ from typing import Any, Final, NamedTuple
 from pki import access
 from pki.clock import format_time
 from pki.errors import PkiError
+from pki.ids import Emaid
 from pki.model import (
+    Accepted,
+    Contract,
     ContractCheck,
     ContractEvidence,
     Decision,
     DecisionRecord,
     Principal,
     ReceiptForm,
+    Repetition,
+    Role,
     SeenCertificate,
 )
 from pki.ports import Deployment
-from pki.validate import forms, receipts, repeats
+from pki.validate import forms, receipts, repeats, usual
 from pki.validate.after import require_own, seen_in
-from pki.validate.decide import decided
+from pki.validate.decide import decide, decided
 from pki.validate.forms import Form
 from pki.validate.frame import Frame, concerned, read_frame
 from pki.validate.gather import Gathered, gather_many
 from pki.validate.lasting import Above, Lasting, above_of, lasting
+from pki.validate.profile import emaid_of
 from pki.validate.render import to_json
 from pki.validate.turns import first_behind
 
@@ -50,31 +56,50 @@ class Behind(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Who asks what; `further` asks on behind the decision, in no transaction."""
+    """
+    Who asks what.
+
+    Attributes:
+        further: asks on behind the decision, in no transaction.
+        like: what `Behind.like` of an acceptance will be, where that is known beforehand; goes with
+            `further`.
+    """
 
     principal: Principal
     check: ContractCheck
     action: access.Action
     further: Callable[[Decision, ContractEvidence], Behind] | None = None
+    like: Callable[[Emaid, Contract, dt.datetime], object] | None = None
+
+    @property
+    def may_be_brief(self) -> bool:
+        """Tell whether the verdict need not be looked at for this caller's sake."""
+        return self.principal.role is not _EMSP and (self.like is not None or self.further is None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decided:
+class Decided(NamedTuple):
     """
     One of many decisions.
 
     Attributes:
+        made: makes it.
         told: makes the JSON of it (`pki.validate.render.to_json`), with what was found behind it as
             `authorisation`.
         lasting: how long it may be repeated; None where it must be made anew each time.
     """
 
-    decision: Decision
+    made: Callable[[], Decision]
     told: Callable[[], bytes]
     lasting: Lasting | None
 
+    @property
+    def decision(self) -> Decision:
+        """The decision."""
+        return self.made()
+
 
 _NOTHING: Final = Behind(dict, "nothing")
+_EMSP: Final = Role.EMSP
 _NO_FORM: Final = object()
 """Stands for receipts of which no form can be made."""
 
@@ -89,7 +114,7 @@ class _Kept:
 
 
 def validate_many(
-    deployment: Deployment, asked: Sequence[Asked], repeated: Sequence[DecisionRecord] = ()
+    deployment: Deployment, asked: Sequence[Asked], repeated: Sequence[Repetition] = ()
 ) -> list[Decided | Exception]:
     """
     Decide as `validate` does, each for itself; what one of them raises is its result.
@@ -102,12 +127,12 @@ def validate_many(
     """
     refused = [_refusal(one) for one in asked]
     allowed = [one for one, error in zip(asked, refused, strict=True) if error is None]
-    kept = _Kept(records=list(repeated))
+    kept = _Kept()
     results = iter(_decide_all(deployment, allowed, kept) if allowed else ())
     found = [error if error is not None else next(results) for error in refused]
-    if kept.records:
+    if kept.records or repeated:
         with deployment.store.write() as tx:
-            tx.decisions.add_many(kept.records, list(kept.forms.values()))
+            tx.decisions.add_many(kept.records, list(kept.forms.values()), repeated)
             for certificate in kept.seen:
                 tx.evidence.see(certificate)
     return found
@@ -138,50 +163,73 @@ class _Group:
 
     def decided(self, one: Asked, facts: Gathered, reference: str) -> Decided | Exception:
         """Return one of them, or what it raised."""
-        chain, evidence, frame, now = facts.chain, facts.evidence, self.frame, self.now
-        verdict, way = decided(chain, one.check, evidence, frame.trust, frame.policy, now)
-        decision = Decision(decision_id=reference, decided_at=now, verdict=verdict)
         try:
-            require_own(one.principal, verdict)
-            behind = one.further(decision, evidence.contract) if one.further else _NOTHING
+            return self._by_form(one, facts, reference) or self._in_full(one, facts, reference)
         except Exception as error:  # noqa: BLE001 - told to whoever asked, and to nobody else
             return error
-        key = forms.key_of(way, verdict, one.check, behind.like)
-        form = frame.kept.get(key) if key is not None else None
-        if isinstance(form, Form) and form.holds(now):
-            return self._by_form(one, facts, decision, form)
-        return self._in_full(one, facts, decision, behind, key)
 
-    def _by_form(self, one: Asked, facts: Gathered, decision: Decision, form: Form) -> Decided:
-        verdict = decision.verdict
-        own = forms.own_of(facts, verdict, one.check, decision.decision_id, self.at)
+    def _by_form(self, one: Asked, facts: Gathered, reference: str) -> Decided | None:
+        """
+        Decide by what decisions about leaves like this one have in common; None where that is not
+        known, or anything is not plainly good.
+        """
+        chain, check, frame, now = facts.chain, one.check, self.frame, self.now
+        way = usual.way_of(chain, check, frame.trust, frame.policy)
+        if way is None or not (one.may_be_brief and usual.are_good(way, facts)):
+            return None
+        found, leaf = facts.contract, chain.certificates[0]
+        soon = usual.expires_soon(way, chain, check, found, now)
+        emaid, contract, account = emaid_of(leaf), found.contract, found.account
+        if soon is None or emaid is None or contract is None or account is None:
+            return None
+        like = one.like(emaid, contract, now) if one.like else _NOTHING.like
+        key = forms.key_of(way, check, account, like, soon=soon)
+        form = frame.kept.get(key) if key is not None else None
+        if not isinstance(form, Form) or not form.holds(now):
+            return None
+        if not usual.certified(way, leaf):
+            return None
+        own = forms.own_of(leaf, emaid, found, check, reference, self.at)
         record = DecisionRecord(
-            decision_id=decision.decision_id,
-            decided_at=self.now,
+            decision_id=reference,
+            decided_at=now,
             accepted=True,
             fault=None,
-            emaid=own["emaid"],
+            emaid=emaid.key,
             asked_by=one.principal.name,
             record=form.short(own),
         )
         self.kept.records.append(record)
         self.kept.forms[form.kept.form_id] = form.kept
-        lasts = self._lasting(record, facts, form.above)
-        return Decided(decision=decision, told=partial(form.told, own), lasting=lasts)
+        return Decided(
+            partial(self._decision, facts, check, reference),
+            partial(form.told, own),
+            lasting(reference, form.above, leaf, contract, self.turn, now),
+        )
 
-    def _in_full(
-        self, one: Asked, facts: Gathered, decision: Decision, behind: Behind, key: object
-    ) -> Decided:
-        chain, evidence, frame, verdict = (
+    def _decision(self, facts: Gathered, check: ContractCheck, reference: str) -> Decision:
+        """Return the decision that a form told."""
+        frame, now = self.frame, self.now
+        verdict = decide(facts.chain, check, facts.evidence, frame.trust, frame.policy, now)
+        return Decision(decision_id=reference, decided_at=now, verdict=verdict)
+
+    def _in_full(self, one: Asked, facts: Gathered, reference: str) -> Decided:
+        """Decide, and write everything down."""
+        chain, check, evidence, frame, now = (
             facts.chain,
+            one.check,
             facts.evidence,
             self.frame,
-            decision.verdict,
+            self.now,
         )
+        verdict, way = decided(chain, check, evidence, frame.trust, frame.policy, now)
+        decision = Decision(decision_id=reference, decided_at=now, verdict=verdict)
+        require_own(one.principal, verdict)
+        behind = one.further(decision, evidence.contract) if one.further else _NOTHING
         told, more = to_json(decision), behind.told() if one.further else None
         record = receipts.write(
             one.principal,
-            one.check,
+            check,
             chain,
             evidence,
             frame.trust,
@@ -190,29 +238,43 @@ class _Group:
             told,
             more,
         )
-        seen = seen_in(chain, evidence, frame.trust, verdict, self.now)
+        seen = seen_in(chain, evidence, frame.trust, verdict, now)
         self.kept.records.append(record)
         self.kept.seen += seen
         above = above_of(verdict, chain, frame) if not seen else None
-        if key is not None and not seen:
-            own = forms.own_of(facts, verdict, one.check, decision.decision_id, self.at)
-            subject = chain.certificates[0].subject_text
-            frame.kept.put(
-                key, forms.make(record.record, own, subject, self.now, above) or _NO_FORM
-            )
+        if way is not None and isinstance(verdict, Accepted) and not seen:
+            self._learn(way, facts, check, verdict, behind.like, record, above)
         if more is not None:
             told["authorisation"] = more
-        return Decided(
-            decision=decision,
-            told=lambda: repeats.text(told).encode(),
-            lasting=self._lasting(record, facts, above),
+        contract = evidence.contract.contract
+        lasts = (
+            lasting(reference, above, chain.certificates[0], contract, self.turn, now)
+            if above is not None
+            else None
         )
+        return Decided(lambda: decision, lambda: repeats.text(told).encode(), lasts)
 
-    def _lasting(
-        self, record: DecisionRecord, facts: Gathered, above: Above | None
-    ) -> Lasting | None:
-        contract = facts.evidence.contract.contract
-        return lasting(record, above, facts.chain, contract, self.turn, self.now)
+    def _learn(  # noqa: PLR0913 - what was decided, and what it hangs on
+        self,
+        way: usual.Way,
+        facts: Gathered,
+        check: ContractCheck,
+        verdict: Accepted,
+        like: object,
+        record: DecisionRecord,
+        above: Above | None,
+    ) -> None:
+        """Make a form of what was written down, for others."""
+        emaid, account = verdict.emaid, verdict.account
+        if emaid is None or account is None or forms.told_by_others(verdict):
+            return
+        key = forms.key_of(way, check, account, like, soon=verdict.expires_soon)
+        if key is None:
+            return
+        leaf = facts.chain.certificates[0]
+        own = forms.own_of(leaf, emaid, facts.contract, check, record.decision_id, self.at)
+        made = forms.make(record.record, own, leaf.subject_text, self.now, above)
+        self.frame.kept.put(key, made or _NO_FORM)
 
 
 def _refusal(one: Asked) -> Exception | None:

@@ -18,7 +18,7 @@ import orjson
 
 from pki.clock import format_time
 from pki.ids import first_decision_id
-from pki.model import DecisionRecord
+from pki.model import DecisionRecord, Repetition
 
 LONGEST: Final = dt.timedelta(hours=1)
 """How long a decision may be repeated; its receipt outlives the last repetition by that."""
@@ -44,34 +44,10 @@ def new_ids(now: dt.datetime, count: int) -> list[str]:
     return [second + bits[at : at + 2 * _RANDOM] for at in range(0, len(bits), 2 * _RANDOM)]
 
 
-def repeat(originals: Sequence[DecisionRecord], now: dt.datetime) -> list[DecisionRecord]:
-    """Return short receipts that repeat others."""
-    return [
-        DecisionRecord(
-            decision_id=decision_id,
-            decided_at=now,
-            accepted=original.accepted,
-            fault=original.fault,
-            emaid=original.emaid,
-            asked_by=original.asked_by,
-            record="",
-            repeats=original.decision_id,
-        )
-        for decision_id, original in zip(new_ids(now, len(originals)), originals, strict=True)
-    ]
-
-
-def without_inputs(record: DecisionRecord) -> DecisionRecord:
-    """Return what `repeat` needs of a receipt, which is little."""
-    return DecisionRecord(
-        decision_id=record.decision_id,
-        decided_at=record.decided_at,
-        accepted=record.accepted,
-        fault=record.fault,
-        emaid=record.emaid,
-        asked_by=record.asked_by,
-        record="",
-    )
+def repeat(originals: Sequence[str], now: dt.datetime) -> list[Repetition]:
+    """Return short receipts that repeat others, by their ids."""
+    ids = new_ids(now, len(originals))
+    return [Repetition(each, now, original) for each, original in zip(ids, originals, strict=True)]
 
 
 def rewritten(repeated: DecisionRecord) -> str:

@@ -13,14 +13,16 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pki.ids import CheckDigit, Edition, Emaid, Fingerprint
 from pki.model import (
     EMAID_TOKEN_TYPE,
     Accepted,
+    Account,
     Check,
     ContractCheck,
+    ContractEvidence,
     ContractState,
     DecisionPolicy,
     Evidence,
@@ -28,10 +30,13 @@ from pki.model import (
     Status,
     Trust,
 )
+from pki.pkix.certificate import Certificate
 from pki.pkix.leaf_cut import digits_of
 from pki.pkix.leaves import Alike
 from pki.pkix.path import Route
 from pki.validate.case import EXPIRES_SOON, ROUTES, Case, not_asked
+from pki.validate.frame import Frame
+from pki.validate.gather import Gathered
 from pki.validate.presented import LEAVES, Presented
 from pki.validate.profile import MAX_SIZE
 from pki.validate.questions import account_line, same_emaid
@@ -87,30 +92,78 @@ def accepted(
     way: Way, chain: Presented, check: ContractCheck, evidence: Evidence, now: dt.datetime
 ) -> Accepted | None:
     """Return the acceptance that the questions would come to, or None where they must be asked."""
-    leaf, found, moment = chain.certificates[0], evidence.contract, _moment(way, now)
+    soon = expires_soon(way, chain, check, evidence.contract, now)
+    if soon is None:
+        return None
+    leaf = cast("Alike", chain.certificates[0])
+    path = _statuses(way, leaf, evidence, now)
+    if path is None or not certified(way, leaf):
+        return None
+    return _accepted(way, leaf, evidence.contract, path, soon=soon)
+
+
+def expires_soon(
+    way: Way, chain: Presented, check: ContractCheck, found: ContractEvidence, now: dt.datetime
+) -> bool | None:
+    """
+    Tell whether a leaf expires soon, or None where anything about it is not plainly in order.
+
+    Nothing is said here of its signature, nor of the status of the path.
+    """
+    leaf, moment = chain.certificates[0], _moment(way, now)
     if type(leaf) is not Alike or moment is None:
         return None
-    emaid = leaf.emaid
-    account, contract = found.account, found.contract
-    if emaid is None or account is None or contract is None:
+    emaid, contract = leaf.emaid, found.contract
+    if emaid is None or found.account is None or contract is None:
         return None
     if contract.state_at(now) is not _ACTIVE or emaid in contract.blocked:
         return None
-    path = _statuses(way, leaf, evidence, now)
-    if path is None or not _in_order(way, leaf, emaid, check, moment):
-        return None
-    if not ROUTES.certified(leaf, way.route):
-        return None
+    return leaf.ends <= moment.soon if _in_order(way, leaf, emaid, check, moment) else None
+
+
+def certified(way: Way, leaf: Certificate) -> bool:
+    """Tell whether the issuer of a way signed a leaf."""
+    return ROUTES.certified(leaf, way.route)
+
+
+def are_good(way: Way, facts: Gathered) -> bool:
+    """Tell whether a leaf and its issuers are ours and known to be good, but for the anchor."""
+    statuses, leaf = facts.statuses, facts.chain.certificates[0]
+    if facts.foreign or statuses.others.get(leaf.fingerprint) is not statuses.good:
+        return False
+    if way.anchor in statuses.others:
+        return False
+    frame = statuses.frame
+    good = frame.kept.get(way)
+    if good is None:
+        good = _issuers_are_good(way, frame)
+        frame.kept.put(way, good)
+    return good is True
+
+
+def _issuers_are_good(way: Way, frame: Frame) -> bool:
+    for _, name in way.issuers:
+        if name in frame.blocked or frame.standing.get(name) is not None:
+            return False
+        if name not in frame.standing and name is not way.anchor:
+            return False
+    return True
+
+
+def _accepted(
+    way: Way, leaf: Alike, found: ContractEvidence, path: tuple[PathStatus, ...], *, soon: bool
+) -> Accepted:
+    account = cast("Account", found.account)
     path_line = _new(Check, ("path", "yes", leaf.subject_text + way.text, way.path))
     account_told = account_line(account.provider_id.value, account.name, way.account)
     draft: Any = _DRAFT(_Draft)
-    draft.emaid = emaid
+    draft.emaid = leaf.emaid
     draft.edition = way.edition
     draft.checks = (way.readable, path_line, *way.between, account_told)
     draft.path = path
     draft.with_chain = True
     draft.account = account
-    draft.expires_soon = leaf.ends <= moment.soon
+    draft.expires_soon = soon
     draft.__class__ = Accepted
     made: Accepted = draft
     return made
@@ -128,9 +181,6 @@ def learn(case: Case, verdict: Accepted) -> None:
     held = route.ways.get(_names_emaid(case.check))
     if type(held) is Way and held.policy == case.policy:
         return  # it says the same, and others hold on to it
-    held = route.ways.get(_names_emaid(case.check))
-    if isinstance(held, Way) and held.policy == case.policy:
-        return
     way = _way(case, case.upper, case.emaid.edition, route, verdict)
     again = accepted(way, Presented((leaf,)), case.check, case.evidence, case.now)
     if again == verdict:  # no notes, nothing that was not asked

@@ -18,6 +18,7 @@ from pki.model import (
     IntentState,
     IssuerState,
     Party,
+    Repetition,
     Role,
     StatusRule,
 )
@@ -349,9 +350,10 @@ def test_a_decision_that_repeats_another_comes_back_with_what_that_one_holds(
         asked_by="cpo-1",
         record="{}",
     )
-    short = replace(full, decision_id=identifier(LATER), decided_at=LATER, repeats=full.decision_id)
+    again = Repetition(identifier(LATER), LATER, full.decision_id)
+    short = replace(full, **again._asdict())
     with database.write() as tx:
-        tx.decisions.add_many([short, full])
+        tx.decisions.add_many([full], repeated=[again])
     with database.read() as tx:
         assert tx.decisions.get(full.decision_id) == full
         assert tx.decisions.get(short.decision_id) == short

@@ -183,7 +183,7 @@ def test_what_was_decided_while_a_change_was_told_is_not_remembered(world: World
     heard = memory.heard
     contracts.set_state(world.elsewhere.deployment, ADMIN, EMAID, ContractState.BLOCKED)
     assert world.services.view.ready()
-    memory.keep(key, found, heard)
+    memory.keep(key, found._replace(heard=heard))
     assert memory.find(key, world.clock.at) is None
 
 

@@ -171,10 +171,10 @@ class Decisions:
         if request.raw_path == V1:
             body = found.told() if found.told else orjson.dumps(_told(found))
             return HotResponse(status=200, headers={"Content-Type": JSON}, body=body)
-        reference = found.authorisation.reference
-        body = orjson.dumps(to_ocpp(found.decision, found.authorisation))
+        decision, authorisation = found.made()
+        body = orjson.dumps(to_ocpp(decision, authorisation))
         _judge(AUTHORIZE[request.raw_path], body)
-        headers = {"Content-Type": JSON, ocpp.REFERENCE: reference}
+        headers = {"Content-Type": JSON, ocpp.REFERENCE: authorisation.reference}
         return HotResponse(status=200, headers=headers, body=body)
 
 

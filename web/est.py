@@ -12,7 +12,6 @@ import binascii
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from typing import Final
 
 from flask import Blueprint, Response, request
@@ -21,13 +20,13 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from pki import enrol
 from pki.enrol import Branch, EnrolPolicy, Label, Target
-from pki.errors import BadInput, NotAllowed
+from pki.errors import BadInput, NotAllowed, PolicyViolation
 from pki.ids import Edition
 from pki.issue import Issued
 from pki.pkix import cms, der
 from pki.pkix.suites import Suite
 from pki.ports import Deployment
-from web import auth, peer, problems
+from web import auth, parsing, peer, problems
 from web.metrics import Metrics
 
 MAX_CSR_BODY: Final = 24 * 1024
@@ -36,7 +35,6 @@ MAX_CSR_BODY: Final = 24 * 1024
 CERTS_ONLY: Final = "application/pkcs7-mime; smime-type=certs-only"
 CA_CERTS: Final = "application/pkcs7-mime"
 CSR_ATTRIBUTES: Final = "application/csrattrs"
-REALM: Final = 'Basic realm="pnc"'
 
 OPERATIONS: Final = {
     "cacerts": "GET",
@@ -106,7 +104,7 @@ class Est:
             label = replace(label, target=replace(label.target, edition=_edition(iso)))
         if algorithm is not None:
             label = replace(label, target=replace(label.target, suite=_suite(algorithm)))
-        return self._answer(label, operation)
+        return self._answer(_consistent(label), operation)
 
     def opnc(self, operation: str) -> Response:
         """Answer the form of OPNC, whose branch and edition stand in the query."""
@@ -183,6 +181,19 @@ def _suite(text: str) -> Suite:
     return suite
 
 
+def _consistent(label: Label) -> Label:
+    """Return the label. Raises PolicyViolation: its edition knows no such key."""
+    edition, suite = label.target.edition, label.target.suite
+    if edition is not None and suite is not None and suite.edition is not edition:
+        known = " or ".join(name for name, each in _SUITES.items() if each.edition is edition)
+        raise PolicyViolation(
+            "suite_mismatch",
+            "The path names an algorithm that its edition of ISO 15118 does not know.",
+            hint=f"This edition goes with {known}; leave out one of both.",
+        )
+    return label
+
+
 def _csr() -> bytes:
     """
     Return the CSR of the body: DER, or base64 in any layout, whatever the headers call it.
@@ -190,7 +201,9 @@ def _csr() -> bytes:
     Raises:
         BadInput: `csr_unreadable`.
         RequestEntityTooLarge: more than MAX_CSR_BODY octets.
+        ContentEncoded: the body is compressed.
     """
+    parsing.require_plain(request.headers.get("Content-Encoding"))
     request.max_content_length = MAX_CSR_BODY + 1
     body = request.get_data(cache=False)
     if len(body) > MAX_CSR_BODY:
@@ -228,24 +241,10 @@ def _base64(octets: bytes, columns: int) -> bytes:
     return b"".join(line + b"\n" for line in lines)
 
 
-def refusal(error: Exception) -> Response:
-    """Answer an error in the form of EST: a line of text (RFC 7030 4.2.3), or an empty 401."""
-    problem = problems.noted(error)
-    if problem.status == HTTPStatus.UNAUTHORIZED:
-        return Response(b"", 401, {"WWW-Authenticate": REALM}, content_type="text/plain")
-    unprocessable = problem.status == HTTPStatus.UNPROCESSABLE_ENTITY
-    return Response(
-        f"{problem.code}: {problem.detail} {problem.hint or ''}".rstrip() + "\n",
-        HTTPStatus.BAD_REQUEST if unprocessable else problem.status,
-        dict(problem.headers),
-        content_type="text/plain; charset=utf-8",
-    )
-
-
 def blueprint(deployment: Deployment, metrics: Metrics, policy: EnrolPolicy) -> Blueprint:
     """Return the routes."""
     routes = Blueprint("est", __name__)
-    routes.register_error_handler(Exception, refusal)
+    routes.register_error_handler(Exception, problems.est_answer)
     est = Est(deployment, metrics, policy)
     handlers: dict[str, Callable[..., Response]] = {
         "plain": est.plain,

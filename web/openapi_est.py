@@ -30,11 +30,12 @@ _WAITS: Final = {
     }
 }
 _REFUSALS: Final = {
-    "400": "The CSR cannot be read, or a profile or key rule forbids it; a line of text says why.",
+    "400": "What the path or the CSR asks for cannot be; a line of text says why.",
     "401": "No valid credentials; without a body.",
     "403": "Not for this caller, or no client certificate that could be renewed.",
     "404": "No such label, branch or issuer.",
     "413": "The body is too large.",
+    "415": "The body has a Content-Encoding.",
     "429": "The client asks too often; see Retry-After.",
     "500": "A fault of ours.",
     "503": "We cannot act now; see Retry-After.",
@@ -85,7 +86,7 @@ def _operation(operation: str, method: str) -> Schema:
             **{
                 status: {"description": text, "content": {"text/plain": {"schema": _TEXT}}}
                 for status, text in _REFUSALS.items()
-                if method == "POST" or status in ("404", "500", "503")
+                if method == "POST" or status in ("400", "404", "500", "503")
             },
         },
     }

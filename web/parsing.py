@@ -48,6 +48,12 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
+class ContentEncoded(UnsupportedMediaType):
+    """A body is compressed, or coded in another way (RFC 7694 3)."""
+
+    description = "The body has a Content-Encoding, which nothing here reads."
+
+
 def json_object(request: Request, limit: int = MAX_BODY) -> dict[str, object]:
     """
     Return the body of a request, a JSON object of at most `limit` octets.
@@ -72,9 +78,9 @@ def csv_text(request: Request) -> str:
         RequestEntityTooLarge: as `json_object`.
         BadInput: `invalid_csv`.
     """
-    encoding = request.headers.get("Content-Encoding", "identity").lower()
-    if request.mimetype != "text/csv" or encoding != "identity":
-        raise UnsupportedMediaType
+    require_plain(request.headers.get("Content-Encoding"))
+    if request.mimetype != "text/csv":
+        raise UnsupportedMediaType("The body is not declared as text/csv.")
     request.max_content_length = MAX_FILE + 1
     body = request.get_data(cache=False)
     if len(body) > MAX_FILE:
@@ -92,9 +98,15 @@ def json_of(headers: Mapping[str, str], body: bytes, limit: int) -> dict[str, ob
     return _object(body, limit)
 
 
+def require_plain(encoding: str | None) -> None:
+    """Return if a body stands there as it is. Raises ContentEncoded."""
+    if encoding is not None and encoding.lower() != "identity":
+        raise ContentEncoded
+
+
 def _require_json(declared: str, encoding: str | None) -> None:
-    encoded = encoding is not None and encoding.lower() != "identity"
-    if declared != "application/json" or encoded:
+    require_plain(encoding)
+    if declared != "application/json":
         raise UnsupportedMediaType
 
 

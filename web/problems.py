@@ -8,13 +8,14 @@ An error that is none of `PkiError` and none of HTTP is logged with its tracebac
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, UnsupportedMediaType
 
 from pki.errors import (
     ApprovalNeeded,
@@ -33,6 +34,7 @@ from web.answers import PROBLEM, json_answer
 from web.logs import ERRORS, fields_of_request
 from web.ocpi_answers import PREFIX as OCPI_PREFIX
 from web.ocpi_answers import error_form as ocpi_form
+from web.parsing import ContentEncoded
 from web.problem import Problem
 
 OCPP_PREFIX: Final = "/ocpp/"
@@ -47,6 +49,13 @@ OPCP_PREFIXES: Final = (
     "/cps/",
     "/opnc/",
 )
+EST_PATH: Final = re.compile(
+    r"(?:/[^/]*){0,4}?/"
+    r"(?:\.well-known/est|pki/est|cacerts|csrattrs|simpleenroll|simplereenroll)(?:/|$)"
+)
+"""Beginning of any path of EST, also of those that have no route."""
+
+EST_REALM: Final = 'Basic realm="pnc"'
 RETRY_AFTER: Final = "2"
 """Seconds; a busy database is free again, a restarted one back, in about that time."""
 
@@ -76,6 +85,8 @@ _HTTP: Final[Mapping[int, tuple[str, str, str | None]]] = {
     ),
 }
 """Code, detail and hint for what never reaches a verb."""
+
+_UNTOLD: Final = UnsupportedMediaType.description
 
 _FORMATION: Final = frozenset(
     ("json_invalid", "body_not_object", "json_too_deep", "json_name_repeated")
@@ -146,6 +157,10 @@ def _headers(error: PkiError) -> Mapping[str, str]:
 def _of_http(error: HTTPException, status: int) -> Problem:
     code, detail, hint = _HTTP[status]
     headers = {}
+    if isinstance(error, UnsupportedMediaType) and error.description != _UNTOLD:
+        detail, hint = str(error.description), None
+    if isinstance(error, ContentEncoded):
+        hint, headers["Accept-Encoding"] = "Send it as it is.", "identity"  # RFC 9110 12.5.3
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
     return Problem(status=status, code=code, detail=detail, hint=hint, headers=headers)
@@ -218,6 +233,19 @@ def _trace_id(request_id: str) -> str:
         return str(uuid.uuid5(uuid.NAMESPACE_OID, request_id))
 
 
+def est_form(problem: Problem, _request_id: str) -> Response:
+    """Answer in the form of EST: a line of text (RFC 7030 4.2.3), or an empty 401."""
+    if problem.status == HTTPStatus.UNAUTHORIZED:
+        return Response(b"", 401, {"WWW-Authenticate": EST_REALM}, content_type="text/plain")
+    unprocessable = problem.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    return Response(
+        f"{problem.code}: {problem.detail} {problem.hint or ''}".rstrip() + "\n",
+        HTTPStatus.BAD_REQUEST if unprocessable else problem.status,
+        dict(problem.headers),
+        content_type="text/plain; charset=utf-8",
+    )
+
+
 _FORMS: Final[tuple[tuple[str, Callable[[Problem, str], Response]], ...]] = (
     (OCPP_PREFIX, ocpp_form),
     (OAUTH_PREFIX, oauth_form),
@@ -228,6 +256,8 @@ _FORMS: Final[tuple[tuple[str, Callable[[Problem, str], Response]], ...]] = (
 
 
 def _form_of(path: str) -> Callable[[Problem, str], Response]:
+    if EST_PATH.match(path):
+        return est_form
     return next((form for prefix, form in _FORMS if path.startswith(prefix)), own_form)
 
 
@@ -238,6 +268,11 @@ def answer(error: Exception) -> Response:
     if isinstance(error, ConsentNeeded):
         return _waits(error)
     return _form_of(request.path)(noted(error), g.request_id)
+
+
+def est_answer(error: Exception) -> Response:
+    """Answer any exception of EST, which has a 202 of its own for what somebody must accept."""
+    return est_form(noted(error), g.request_id)
 
 
 def _proposed(error: ApprovalNeeded) -> Response:
@@ -272,6 +307,7 @@ __all__ = [
     "STATUS",
     "Problem",
     "answer",
+    "est_answer",
     "noted",
     "ocpp_form",
     "own_form",

@@ -93,6 +93,8 @@ def documented(
     """Return the schema that an answer must keep to; None where it is not JSON."""
     operation = _operation(api, method, path)
     if operation is None:  # no such path or method: the error form of the protocol all the same
+        if problems.EST_PATH.match(path):
+            return None
         forms = {"/ocpp/": "OcppError", "/ocpi/": "OcpiAnswer"}
         forms |= dict.fromkeys(problems.OPCP_PREFIXES, "PoolError")
         form = next((f for prefix, f in forms.items() if path.startswith(prefix)), "Problem")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import ipaddress
 import json
 import warnings
@@ -219,6 +220,49 @@ def test_operations_that_we_do_not_have_and_wrong_methods_are_refused(shared: Ca
 def test_an_edition_in_the_path_and_the_key_must_agree(shared: Caller) -> None:
     answer = enrol(shared, wrapped(request_der()), "/cpo/simpleenroll/ISO15118-20")
     assert (answer.status_code, answer.text[:14]) == (400, "suite_mismatch")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/cpo/{}/ISO15118-20/secp256r1",
+        "/.well-known/est/cpo/{}/ISO15118-2/secp521r1",
+        "/.well-known/cpo/{}/ISO15118-2/ed448",
+        "/cpo-20-ed448/{}/ISO15118-2",
+    ],
+)
+def test_an_edition_and_an_algorithm_that_contradict_each_other_are_refused(
+    shared: Caller, path: str
+) -> None:
+    for operation in ("cacerts", "csrattrs"):
+        answer = shared.get(path.format(operation))
+        assert (answer.status_code, answer.text[:14]) == (400, "suite_mismatch")
+    assert enrol(shared, wrapped(request_der()), path.format("simpleenroll")).status_code == 400
+
+
+@pytest.mark.parametrize("form", [*FORMS, "/veh/{}/ISO15118-20", "/nobody/{}"])
+def test_what_no_route_answers_is_told_in_a_line_of_text_too(shared: Caller, form: str) -> None:
+    wrong = shared.call("DELETE", form.format("cacerts"), role="cpo")
+    missing = shared.get(form.format("cacerts").partition("?")[0] + "/a/b/c/d")
+    for answer, code in ((wrong, "method_not_allowed"), (missing, "path_unknown")):
+        assert answer.mimetype == "text/plain"
+        assert answer.text.startswith(f"{code}: ")
+        assert answer.text.count("\n") == 1
+    assert (wrong.status_code, wrong.headers["Allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize("path", ["/v1/certificates/issued", "/certificates", "/ocpp/cacerts-x"])
+def test_the_line_of_text_is_for_est_alone(shared: Caller, path: str) -> None:
+    assert shared.get(path).is_json
+
+
+def test_a_compressed_csr_is_refused_as_such(shared: Caller, running: Services) -> None:
+    before = count(running)
+    body = gzip.compress(wrapped(request_der()))
+    answer = enrol(shared, body, **{"Content-Encoding": "gzip"})
+    assert (answer.status_code, answer.headers["Accept-Encoding"]) == (415, "identity")
+    assert "Content-Encoding" in answer.text
+    assert count(running) == before
 
 
 @pytest.mark.parametrize(

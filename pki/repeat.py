@@ -34,11 +34,11 @@ class Turn:
 
     Attributes:
         mark: belongs to this try alone: what is made under it is found again by it.
-        earlier: the mark of a try that was cut short, whose work may have been done; or None.
+        earlier: marks of tries that were cut short, whose work may have been done, oldest first.
     """
 
     mark: str
-    earlier: str | None
+    earlier: tuple[str, ...]
 
 
 Plain = Callable[[Turn], tuple[int, str]]
@@ -137,7 +137,8 @@ def once_apart(
     Do the work of a request that commits by itself, as issuing does, and keep its answer.
 
     The key is taken first; whoever comes meanwhile is told so. A key whose work was cut short is
-    free again after a minute, and the next try learns under which mark that work was done.
+    free again after a minute, and the next try learns under which marks work may have been done;
+    should it fail too, the key keeps them.
 
     Raises:
         BadInput, PolicyViolation: as `once`.
@@ -148,14 +149,13 @@ def once_apart(
         before = _claimed(tx, claim)
         if before is not None and (before.status or before.request != request):
             return _again(before, request)
-        if before is not None:
-            _take_over(tx, before, claim)
-    turn = Turn(mark=_mark(claim), earlier=None if before is None else _mark(before))
+        earlier = () if before is None else _take_over(tx, before, claim)
     try:
-        status, answer = work(turn)
+        status, answer = work(Turn(mark=_mark(claim), earlier=earlier))
     except BaseException:
-        with suppress(PkiError), deployment.store.write() as tx:
-            tx.roaming.forget_key(claim.client, claim.key)
+        if not earlier:
+            with suppress(PkiError), deployment.store.write() as tx:
+                tx.roaming.forget_key(claim.client, claim.key)
         raise
     with deployment.store.write() as tx:
         tx.roaming.answer(replace(claim, status=status, answer=answer))
@@ -167,15 +167,18 @@ def _mark(claim: Remembered) -> str:
     return f"request-{hashlib.sha256(told.encode()).hexdigest()}"
 
 
-def _take_over(tx: Transaction, before: Remembered, claim: Remembered) -> None:
+def _take_over(tx: Transaction, before: Remembered, claim: Remembered) -> tuple[str, ...]:
+    """Take a key from a try that was cut short; return the marks of all of those, kept with it."""
     if before.created_at + ABANDONED > claim.created_at:
         raise Conflict(
             "request_underway",
             "The same request is being worked on.",
             hint="Send it again in a moment; under its key it gets the same answer.",
         )
+    marks = (*before.answer.split(), _mark(before))  # no answer yet: the place is free for them
     tx.roaming.forget_key(claim.client, claim.key)
-    tx.roaming.remember(claim)
+    tx.roaming.remember(replace(claim, answer=" ".join(marks)))
+    return marks
 
 
 def _claimed(tx: Transaction, claim: Remembered) -> Remembered | None:

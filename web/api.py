@@ -59,8 +59,8 @@ class Api:
         digest = repeat.digest("POST", PATH, text)
 
         def work(turn: Turn) -> tuple[int, str]:
-            if turn.earlier is not None:
-                made = made_before(self.deployment, principal, order, turn.earlier)
+            for mark in turn.earlier:
+                made = made_before(self.deployment, principal, order, mark)
                 if made is not None:
                     return _told(made, demo=False)
             return self._issued(principal, replace(order, intent_id=turn.mark))

@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,11 @@ from tests.homes import ADMIN, EMAID, make_home, opened
 
 ROOT = Path(__file__).resolve().parents[2]
 AT_ONCE = 6
+LAST = 3
+
+
+class Cut(Exception):
+    """The end of a try."""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -75,6 +81,64 @@ def test_of_many_at_once_one_works_and_all_hear_its_answer(home: Path) -> None:
             repeat.once(services.deployment, ADMIN, "key-2", REQUEST, register)
         _what_fails_frees_the_key(services)
         _a_key_is_free_again_after_a_day(services)
+
+
+def test_who_comes_after_tries_that_were_cut_short_learns_the_marks_of_all_of_them(
+    home: Path,
+) -> None:
+    heard: list[tuple[str, ...]] = []
+
+    with opened(home) as services:
+        now = services.deployment.clock.now()
+
+        def ask(minutes: float) -> repeat.Told:
+            def work(turn: repeat.Turn) -> tuple[int, str]:
+                heard.append((*turn.earlier, turn.mark))
+                if minutes < 2 * LAST:  # it stays at work, as far as anybody else can see
+                    ask(minutes + 2)
+                    raise Cut
+                return 201, "made"
+
+            deployment = replace(
+                services.deployment, clock=FixedClock(now + dt.timedelta(minutes=minutes))
+            )
+            return repeat.once_apart(deployment, ADMIN, "key-1", REQUEST, work)
+
+        with pytest.raises(Cut):
+            ask(2)
+        assert [len(marks) for marks in heard] == list(range(1, LAST + 1))
+        assert all(later[:-1] == earlier for earlier, later in pairwise(heard))
+        assert len(set(heard[-1])) == LAST
+
+
+def test_a_try_that_fails_after_one_that_was_cut_short_leaves_its_mark_to_the_next(
+    home: Path,
+) -> None:
+    heard: list[tuple[str, ...]] = []
+
+    with opened(home) as services:
+        now = services.deployment.clock.now()
+
+        def at(minutes: float, work: repeat.Plain) -> repeat.Told:
+            clock = FixedClock(now + dt.timedelta(minutes=minutes))
+            deployment = replace(services.deployment, clock=clock)
+            return repeat.once_apart(deployment, ADMIN, "key-1", REQUEST, work)
+
+        def fails(turn: repeat.Turn) -> tuple[int, str]:
+            heard.append(turn.earlier)
+            raise Cut
+
+        def first(turn: repeat.Turn) -> tuple[int, str]:
+            with pytest.raises(Cut):
+                at(2, fails)
+            with pytest.raises(Conflict, match="worked on"):
+                at(2.5, fails)
+            told = at(4, lambda later: (201, " ".join(later.earlier)))
+            assert told.answer.split()[0] == turn.mark
+            assert heard == [(turn.mark,)]
+            return 200, "late"
+
+        at(0, first)
 
 
 def _what_fails_frees_the_key(services: Services) -> None:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
 from pki import batches
-from pki.errors import BadInput, Conflict, PkiError, PolicyViolation
+from pki.errors import BadInput, Conflict, PkiError, PolicyViolation, Unavailable
 from pki.model import Principal, Remembered
 from pki.ports import Deployment, Store, Transaction
 
@@ -34,7 +35,7 @@ class Turn:
 
     Attributes:
         mark: belongs to this try alone: what is made under it is found again by it.
-        earlier: marks of tries that were cut short, whose work may have been done, oldest first.
+        earlier: marks of tries that came to no end, whose work may be done, oldest first.
     """
 
     mark: str
@@ -136,49 +137,59 @@ def once_apart(
     """
     Do the work of a request that commits by itself, as issuing does, and keep its answer.
 
-    The key is taken first; whoever comes meanwhile is told so. A key whose work was cut short is
-    free again after a minute, and the next try learns under which marks work may have been done;
-    should it fail too, the key keeps them.
+    The key is taken first; whoever comes meanwhile is told so. What is refused leaves the key free,
+    with nothing done. A try that ends in any other way may have done its work: its key keeps its
+    mark for the next, which is let in at once after an error and after a minute where nobody told
+    of an end.
 
     Raises:
         BadInput, PolicyViolation: as `once`.
         Conflict: `request_underway`.
     """
-    claim = _claim(deployment, principal, key, request)
+    mark = f"request-{secrets.token_hex(16)}"
+    # the place of the answer holds marks until there is one
+    claim = replace(_claim(deployment, principal, key, request), answer=mark)
     with deployment.store.write() as tx:
         before = _claimed(tx, claim)
         if before is not None and (before.status or before.request != request):
             return _again(before, request)
-        earlier = () if before is None else _take_over(tx, before, claim)
+        if before is not None:
+            claim = _take_over(tx, before, claim)
+    earlier = tuple(claim.answer.split()[:-1])
     try:
-        status, answer = work(Turn(mark=_mark(claim), earlier=earlier))
-    except BaseException:
-        if not earlier:
-            with suppress(PkiError), deployment.store.write() as tx:
-                tx.roaming.forget_key(claim.client, claim.key)
+        status, answer = work(Turn(mark=mark, earlier=earlier))
+    except BaseException as error:
+        refused = isinstance(error, PkiError) and not isinstance(error, Unavailable)
+        with suppress(PkiError), deployment.store.write() as tx:
+            _leave(tx, claim, done_nothing=refused and not earlier)
         raise
     with deployment.store.write() as tx:
         tx.roaming.answer(replace(claim, status=status, answer=answer))
     return Told(status=status, answer=answer, again=False)
 
 
-def _mark(claim: Remembered) -> str:
-    told = f"{claim.client}\0{claim.key}\0{claim.created_at.isoformat()}"
-    return f"request-{hashlib.sha256(told.encode()).hexdigest()}"
-
-
-def _take_over(tx: Transaction, before: Remembered, claim: Remembered) -> tuple[str, ...]:
-    """Take a key from a try that was cut short; return the marks of all of those, kept with it."""
+def _take_over(tx: Transaction, before: Remembered, claim: Remembered) -> Remembered:
+    """Take a key from a try that came to no end; return the claim, with the marks of both."""
     if before.created_at + ABANDONED > claim.created_at:
         raise Conflict(
             "request_underway",
             "The same request is being worked on.",
             hint="Send it again in a moment; under its key it gets the same answer.",
         )
-    marks = (*before.answer.split(), _mark(before))  # no answer yet: the place is free for them
+    claim = replace(claim, answer=f"{before.answer} {claim.answer}")
     tx.roaming.forget_key(claim.client, claim.key)
-    tx.roaming.remember(replace(claim, answer=" ".join(marks)))
-    return marks
+    tx.roaming.remember(claim)
+    return claim
+
+
+def _leave(tx: Transaction, claim: Remembered, *, done_nothing: bool) -> None:
+    """Free a key, or leave it with its marks to whoever comes next, unless somebody has it."""
+    held = tx.roaming.remembered(claim.client, claim.key)
+    if held is None or (held.status, held.answer) != (claim.status, claim.answer):
+        return
+    tx.roaming.forget_key(claim.client, claim.key)
+    if not done_nothing:
+        tx.roaming.remember(replace(claim, created_at=claim.created_at - ABANDONED))
 
 
 def _claimed(tx: Transaction, claim: Remembered) -> Remembered | None:

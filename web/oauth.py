@@ -18,7 +18,7 @@ from pki.errors import BadInput, Unauthenticated
 from pki.ports import Deployment
 from web import auth
 from web.answers import json_answer
-from web.parsing import json_object
+from web.parsing import json_object, require_plain
 
 FORM: Final = "application/x-www-form-urlencoded"
 GRANT: Final = "client_credentials"
@@ -60,6 +60,7 @@ class Oauth:
 
 def _fields() -> dict[str, str]:
     """Return the parameters that we know; others are ignored (RFC 6749 3.2)."""
+    require_plain(request.headers.get("Content-Encoding"))
     if request.mimetype == FORM:
         return _form()
     if request.mimetype == "application/json":

@@ -80,7 +80,7 @@ def csv_text(request: Request) -> str:
     """
     require_plain(request.headers.get("Content-Encoding"))
     if request.mimetype != "text/csv":
-        raise UnsupportedMediaType("The body is not declared as text/csv.")
+        raise UnsupportedMediaType
     request.max_content_length = MAX_FILE + 1
     body = request.get_data(cache=False)
     if len(body) > MAX_FILE:

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, UnsupportedMediaType
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from pki.errors import (
     ApprovalNeeded,
@@ -80,13 +80,11 @@ _HTTP: Final[Mapping[int, tuple[str, str, str | None]]] = {
     414: ("path_too_long", "The path is too long.", None),
     415: (
         "media_type_unsupported",
-        "The body is not declared as application/json.",
-        "Send Content-Type: application/json, without Content-Encoding.",
+        "The body is of a type that this path does not read.",
+        "/openapi.json says what each path reads; nothing is read with a Content-Encoding.",
     ),
 }
 """Code, detail and hint for what never reaches a verb."""
-
-_UNTOLD: Final = UnsupportedMediaType.description
 
 _FORMATION: Final = frozenset(
     ("json_invalid", "body_not_object", "json_too_deep", "json_name_repeated")
@@ -157,10 +155,9 @@ def _headers(error: PkiError) -> Mapping[str, str]:
 def _of_http(error: HTTPException, status: int) -> Problem:
     code, detail, hint = _HTTP[status]
     headers = {}
-    if isinstance(error, UnsupportedMediaType) and error.description != _UNTOLD:
-        detail, hint = str(error.description), None
     if isinstance(error, ContentEncoded):
-        hint, headers["Accept-Encoding"] = "Send it as it is.", "identity"  # RFC 9110 12.5.3
+        detail, hint = str(error.description), "Send it as it is."
+        headers["Accept-Encoding"] = "identity"  # RFC 9110 12.5.3
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
     return Problem(status=status, code=code, detail=detail, hint=hint, headers=headers)

@@ -7,17 +7,17 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from pki import contracts, repeat
 from pki.clock import FixedClock
-from pki.errors import Conflict, PolicyViolation
+from pki.errors import Conflict, PolicyViolation, Unavailable
 from pki.ports import Deployment
 from pki.services import Services
 from tests.faults.repeat_killer import REQUEST, register
@@ -25,11 +25,6 @@ from tests.homes import ADMIN, EMAID, make_home, opened
 
 ROOT = Path(__file__).resolve().parents[2]
 AT_ONCE = 6
-LAST = 3
-
-
-class Cut(Exception):
-    """The end of a try."""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -83,62 +78,89 @@ def test_of_many_at_once_one_works_and_all_hear_its_answer(home: Path) -> None:
         _a_key_is_free_again_after_a_day(services)
 
 
-def test_who_comes_after_tries_that_were_cut_short_learns_the_marks_of_all_of_them(
-    home: Path,
-) -> None:
-    heard: list[tuple[str, ...]] = []
+Try = Callable[[float, repeat.Plain], repeat.Told]
 
+
+@pytest.fixture
+def at(home: Path) -> Iterator[Try]:
+    """Try a request under a key, so many minutes from now."""
     with opened(home) as services:
         now = services.deployment.clock.now()
 
-        def ask(minutes: float) -> repeat.Told:
-            def work(turn: repeat.Turn) -> tuple[int, str]:
-                heard.append((*turn.earlier, turn.mark))
-                if minutes < 2 * LAST:  # it stays at work, as far as anybody else can see
-                    ask(minutes + 2)
-                    raise Cut
-                return 201, "made"
-
-            deployment = replace(
-                services.deployment, clock=FixedClock(now + dt.timedelta(minutes=minutes))
-            )
-            return repeat.once_apart(deployment, ADMIN, "key-1", REQUEST, work)
-
-        with pytest.raises(Cut):
-            ask(2)
-        assert [len(marks) for marks in heard] == list(range(1, LAST + 1))
-        assert all(later[:-1] == earlier for earlier, later in pairwise(heard))
-        assert len(set(heard[-1])) == LAST
-
-
-def test_a_try_that_fails_after_one_that_was_cut_short_leaves_its_mark_to_the_next(
-    home: Path,
-) -> None:
-    heard: list[tuple[str, ...]] = []
-
-    with opened(home) as services:
-        now = services.deployment.clock.now()
-
-        def at(minutes: float, work: repeat.Plain) -> repeat.Told:
+        def once_apart(minutes: float, work: repeat.Plain) -> repeat.Told:
             clock = FixedClock(now + dt.timedelta(minutes=minutes))
             deployment = replace(services.deployment, clock=clock)
             return repeat.once_apart(deployment, ADMIN, "key-1", REQUEST, work)
 
-        def fails(turn: repeat.Turn) -> tuple[int, str]:
-            heard.append(turn.earlier)
-            raise Cut
+        yield once_apart
 
-        def first(turn: repeat.Turn) -> tuple[int, str]:
-            with pytest.raises(Cut):
-                at(2, fails)
-            with pytest.raises(Conflict, match="worked on"):
-                at(2.5, fails)
-            told = at(4, lambda later: (201, " ".join(later.earlier)))
-            assert told.answer.split()[0] == turn.mark
-            assert heard == [(turn.mark,)]
-            return 200, "late"
 
-        at(0, first)
+def _marks(turn: repeat.Turn) -> tuple[int, str]:
+    return 201, " ".join((*turn.earlier, turn.mark))
+
+
+def test_the_marks_of_all_tries_that_came_to_no_end_are_told_to_the_next(at: Try) -> None:
+    tried: list[str] = []
+
+    def second(turn: repeat.Turn) -> tuple[int, str]:
+        tried.append(turn.mark)
+        told = at(4, _marks).answer.split()
+        assert told[:-1] == tried
+        assert len(set(told)) == len(told)
+        return 200, "late"
+
+    def first(turn: repeat.Turn) -> tuple[int, str]:  # at work, as far as anybody can see
+        tried.append(turn.mark)
+        with pytest.raises(Conflict, match="worked on"):
+            at(0.5, _marks)
+        at(2, second)
+        return 200, "late"
+
+    at(0, first)
+
+
+@pytest.mark.parametrize("error", [Unavailable("store_busy", "It is busy."), ZeroDivisionError()])
+def test_what_may_have_done_its_work_before_it_failed_is_told_to_the_next_at_once(
+    at: Try, error: Exception
+) -> None:
+    tried: list[str] = []
+
+    def fails(turn: repeat.Turn) -> tuple[int, str]:
+        assert turn.earlier == tuple(tried)
+        tried.append(turn.mark)
+        raise error
+
+    for _ in range(2):
+        with pytest.raises(type(error)):
+            at(0, fails)
+    assert at(0, _marks).answer.split()[:-1] == tried
+    assert at(0, fails).again
+
+
+def test_a_refusal_leaves_a_key_free_but_forgets_no_mark(at: Try) -> None:
+    def refuses(_turn: repeat.Turn) -> tuple[int, str]:
+        raise PolicyViolation("no", "No.")
+
+    def fails(_turn: repeat.Turn) -> tuple[int, str]:
+        raise ZeroDivisionError
+
+    with pytest.raises(PolicyViolation):
+        at(0, refuses)
+    with pytest.raises(ZeroDivisionError):
+        at(0, fails)
+    with pytest.raises(PolicyViolation):
+        at(0, refuses)
+    assert len(at(0, _marks).answer.split()) == 3
+
+
+def test_a_try_that_fails_late_takes_nothing_from_the_one_that_took_over(at: Try) -> None:
+    def slow(_turn: repeat.Turn) -> tuple[int, str]:
+        at(2, _marks)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        at(0, slow)
+    assert at(3, _marks).again
 
 
 def _what_fails_frees_the_key(services: Services) -> None:

@@ -28,7 +28,7 @@ from pki.pkix.csr import parse
 from pki.services import Services
 from tests.web.calling import Caller, csr
 from tests.web.conftest import tokens
-from web import est
+from web import est, problems
 from web.app import create_app
 
 NAME = "DECPAE1"
@@ -242,6 +242,7 @@ def test_an_edition_and_an_algorithm_that_contradict_each_other_are_refused(
 
 @pytest.mark.parametrize("form", [*FORMS, "/veh/{}/ISO15118-20", "/nobody/{}"])
 def test_what_no_route_answers_is_told_in_a_line_of_text_too(shared: Caller, form: str) -> None:
+    assert all(problems.EST_PATH.match(form.format(operation)) for operation in est.OPERATIONS)
     wrong = shared.call("DELETE", form.format("cacerts"), role="cpo")
     missing = shared.get(form.format("cacerts").partition("?")[0] + "/a/b/c/d")
     for answer, code in ((wrong, "method_not_allowed"), (missing, "path_unknown")):

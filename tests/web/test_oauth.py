@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from pathlib import Path
 from urllib.parse import urlencode
@@ -108,6 +109,13 @@ def test_a_body_of_another_kind_is_refused_in_the_form_of_oauth(caller: Caller) 
     bad = {"Authorization": "Basic ???"}
     answer = caller.post("/oauth/token", data=urlencode(GRANT), headers=FORM | bad)
     assert error(answer) == (401, "invalid_client")
+
+
+def test_a_compressed_form_is_refused_as_such(caller: Caller, credentials: dict[str, str]) -> None:
+    body = gzip.compress(urlencode(GRANT | credentials).encode())
+    answer = caller.post("/oauth/token", data=body, headers=FORM | {"Content-Encoding": "gzip"})
+    assert error(answer) == (415, "invalid_request")
+    assert answer.headers["Accept-Encoding"] == "identity"
 
 
 def test_the_keys_are_published(caller: Caller, credentials: dict[str, str]) -> None:

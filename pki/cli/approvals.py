@@ -16,6 +16,8 @@ from pki.cli.output import (
     json_option,
     listing,
     operator,
+    paged,
+    tell_more,
     with_errors,
 )
 from pki.errors import BadInput
@@ -34,8 +36,7 @@ def approve_group() -> None:
 
 @approve_group.command("list")
 @click.option("--state", type=click.Choice([s.value for s in ProposalState]))
-@click.option("--before", help="Go on behind this proposal.")
-@click.option("--limit", type=click.IntRange(1, 500), default=100, show_default=True)
+@paged("Proposal", option="before", most=500)
 @json_option
 @click.pass_obj
 @with_errors
@@ -48,6 +49,7 @@ def approve_list(
         found = approve.proposals(
             services.deployment, operator(), state=wanted, before=before, limit=limit
         )
+    tell_more(found, limit, lambda shown: shown.proposal.proposal_id, option="before")
     body = [proposal_json(shown, act=False) for shown in found]
     rows = [
         (p["proposalId"], p["verb"], p["state"], p["proposedBy"], _count(p), p["expiresAt"])

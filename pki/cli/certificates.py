@@ -25,6 +25,8 @@ from pki.cli.output import (
     json_option,
     listing,
     operator,
+    paged,
+    tell_more,
     with_errors,
     yes_option,
 )
@@ -275,8 +277,7 @@ def show_command(home: HomeOption, *, reference: str, as_json: bool) -> None:
 @click.option("--owner", help="Party that the certificates belong to.")
 @click.option("--issuer", help="Issuer id, such as mo2-2.g1.")
 @click.option("--common-name", help="Exactly this CN.")
-@click.option("--after", help="Fingerprint that ended the page before.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@paged("Fingerprint")
 @click.option(
     "--intents",
     is_flag=True,
@@ -313,8 +314,7 @@ def list_command(  # noqa: PLR0913 - one parameter per option
             limit=limit,
         )
         issuers = lookup.issuers(services.deployment)
-    if len(records) == limit:
-        click.echo(f"There may be more; go on with --after {records[-1].fingerprint}", err=True)
+    tell_more(records, limit, lambda record: record.fingerprint)
     rows = [
         (r.serial, r.kind.value, r.subject, f"{r.not_after:%Y-%m-%d}", r.fingerprint.value[:16])
         for r in records

@@ -27,6 +27,8 @@ from pki.cli.output import (
     json_option,
     listing,
     operator,
+    paged,
+    tell_more,
     with_errors,
 )
 from pki.clock import parse_time
@@ -181,8 +183,7 @@ def _bound(text: str | None) -> dt.datetime | contracts.Keep | None:
 
 @contract_group.command("list")
 @click.option("--provider", help="Contracts of this provider id only.")
-@click.option("--after", help="Contract id that ended the page before.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@paged("Contract id")
 @json_option
 @click.pass_obj
 @with_errors
@@ -194,6 +195,7 @@ def contract_list(
         found = contracts.search(
             services.deployment, operator(), provider=provider, after=after, limit=limit
         )
+    tell_more(found, limit, lambda contract: contract.contract_id)
     rows = [
         (", ".join(map(str, c.identifiers)), c.state.value, c.account.value, c.contract_id)
         for c in found

@@ -15,6 +15,8 @@ from pki.cli.output import (
     json_option,
     listing,
     operator,
+    paged,
+    tell_more,
     with_errors,
 )
 from pki.model import Enrolment, EnrolmentState
@@ -38,8 +40,7 @@ def enrolment_group() -> None:
     default="waiting",
     show_default=True,
 )
-@click.option("--after", help="Id that ended the page before.")
-@click.option("--limit", type=click.IntRange(1, 500), default=100, show_default=True)
+@paged("Id", most=500)
 @json_option
 @click.pass_obj
 @with_errors
@@ -55,6 +56,7 @@ def enrolment_list(
             after=after,
             limit=limit,
         )
+    tell_more(found, limit, lambda enrolment: enrolment.enrolment_id)
     rows = [
         (e.enrolment_id, e.kind.value, e.owner, e.common_name, e.state.value, e.requested_by)
         for e in found

@@ -14,6 +14,8 @@ from pki.cli.output import (
     json_option,
     listing,
     operator,
+    paged,
+    tell_more,
     with_errors,
 )
 from pki.pkix.profiles import Kind
@@ -24,8 +26,7 @@ from pki.pkix.profiles import Kind
 @click.option("--kind", type=click.Choice([kind.value for kind in Kind]), help="One kind only.")
 @click.option("--owner", help="Party that the certificates belong to.")
 @click.option("--issuer", help="Issuer id, such as mo2-2.g1.")
-@click.option("--after", help="Place that ended the page before.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@paged("Place")
 @json_option
 @click.pass_obj
 @with_errors
@@ -52,9 +53,7 @@ def expiring_command(  # noqa: PLR0913 - one parameter per option
             after=after,
             limit=limit,
         )
-    if len(found) == limit:
-        place = expiry.place_of(found[-1].record)
-        click.echo(f"There may be more; go on with --after {place}", err=True)
+    tell_more(found, limit, lambda each: expiry.place_of(each.record))
     rows = [
         (f"{r.not_after:%Y-%m-%d}", r.kind.value, r.common_name, r.owner, r.serial, each.renewed)
         for each in found

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 import click
 from rich.console import Console
@@ -26,6 +26,7 @@ from pki.settings import DEFAULT_HOME, Settings, load
 
 Json = dict[str, Any]
 Function = Callable[..., None]
+Item = TypeVar("Item")
 _MAX_SECRET: Final = 1000
 
 PROPOSED: Final = 3
@@ -73,6 +74,27 @@ json_option = click.option(
 yes_option = click.option(
     "--yes", is_flag=True, help="Act. Without it, only what would happen is shown."
 )
+
+
+def paged(
+    mark: str, *, option: str = "after", most: int = 10_000, default: int = 100
+) -> Callable[[Function], Function]:
+    """Add to a listing how long a page is, and the mark that ended the one before."""
+
+    def added(function: Function) -> Function:
+        bound = click.IntRange(1, most)
+        limited = click.option("--limit", type=bound, default=default, show_default=True)(function)
+        return click.option(f"--{option}", help=f"{mark} that ended the page before.")(limited)
+
+    return added
+
+
+def tell_more(
+    found: Sequence[Item], limit: int, mark: Callable[[Item], object], *, option: str = "after"
+) -> None:
+    """Say behind a full page, on standard error, how the next one is had."""
+    if len(found) == limit:
+        click.echo(f"There may be more; go on with --{option} {mark(found[-1])}", err=True)
 
 
 def fail(error: PkiError, *, as_json: bool) -> NoReturn:

@@ -15,6 +15,8 @@ from pki.cli.output import (
     json_option,
     listing,
     operator,
+    paged,
+    tell_more,
     with_errors,
     yes_option,
 )
@@ -200,15 +202,15 @@ def pcp_add(  # noqa: PLR0913 - one parameter per option
 
 
 @pcp_group.command("list")
-@click.option("--after", help="PCID that ended the page before.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@paged("Place")
 @json_option
 @click.pass_obj
 @with_errors
 def pcp_list(home: HomeOption, *, after: str | None, limit: int, as_json: bool) -> None:
-    """List deposited chains, ordered by PCID."""
+    """List deposited chains, ordered by PCID and suite."""
     with installation(home) as services:
         found = pcp.search(services.deployment, operator(), after=after, limit=limit)
+    tell_more(found, limit, pcp.place_of)
     body = [render.chain_json(chain) for chain in found]
     rows = [(b["pcid"], b["suite"], b["fingerprint"], b["notAfter"]) for b in body]
     emit(

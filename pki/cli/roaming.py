@@ -18,6 +18,8 @@ from pki.cli.output import (
     json_option,
     listing,
     operator,
+    paged,
+    tell_more,
     with_errors,
     yes_option,
 )
@@ -103,8 +105,7 @@ def _show_agreement(agreement: Agreement, *, as_json: bool) -> None:
 
 
 @agreement_group.command("list")
-@click.option("--after", help="Id that ended the page before.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@paged("Id")
 @json_option
 @click.pass_obj
 @with_errors
@@ -112,6 +113,7 @@ def agreement_list(home: HomeOption, *, after: str | None, limit: int, as_json: 
     """List the newest version of every agreement, withdrawn ones included."""
     with installation(home) as services:
         found = agreements.search(services.deployment, operator(), after=after, limit=limit)
+    tell_more(found, limit, lambda agreement: agreement.agreement_id)
     rows = [
         (a.agreement_id, a.version, a.state.value, a.terms.cpo, a.terms.emsp, a.terms.valid_until)
         for a in found
@@ -337,8 +339,7 @@ def session_group() -> None:
 
 
 @session_group.command("list")
-@click.option("--after", help="Session id that ended the page before.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@paged("Session id")
 @json_option
 @click.pass_obj
 @with_errors
@@ -346,6 +347,7 @@ def session_list(home: HomeOption, *, after: str | None, limit: int, as_json: bo
     """List sessions, ordered by session id."""
     with installation(home) as services:
         found = sessions.search(services.deployment, operator(), after=after, limit=limit)
+    tell_more(found, limit, lambda session: session.session_id)
     rows = [(s.session_id, s.cpo, s.contract, s.started_at, s.stopped_at, s.others) for s in found]
     emit(
         [render.session_json(session) for session in found],

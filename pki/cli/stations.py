@@ -17,6 +17,8 @@ from pki.cli.output import (
     json_option,
     listing,
     operator,
+    paged,
+    tell_more,
     with_errors,
 )
 from pki.errors import BadInput
@@ -52,8 +54,7 @@ def station_group() -> None:
 @click.option("--station", help="One station only.")
 @click.option("--action", help="One OCPP action only, such as GetInstalledCertificateIds.")
 @click.option("--state", type=click.Choice([state.value for state in MessageState]))
-@click.option("--after", help="Id that ended the page before.")
-@click.option("--limit", type=click.IntRange(1, 500), default=100, show_default=True)
+@paged("Id", most=500)
 @json_option
 @click.pass_obj
 @with_errors
@@ -73,6 +74,7 @@ def station_list(  # noqa: PLR0913 - one parameter per option
     )
     with installation(home) as services:
         found = stations.messages(services.deployment, operator(), wanted, after=after, limit=limit)
+    tell_more(found, limit, lambda message: message.message_id)
     rows = [
         (m.message_id, m.operator, m.station_id, m.action, m.state.value, m.created_at)
         for m in found
@@ -82,8 +84,6 @@ def station_list(  # noqa: PLR0913 - one parameter per option
         as_json=as_json,
         table=lambda: listing(("id", "operator", "station", "action", "state", "since"), rows),
     )
-    if len(found) == limit:
-        click.echo(f"There may be more; go on with --after {found[-1].message_id}", err=True)
 
 
 @station_group.command("show")

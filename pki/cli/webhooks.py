@@ -15,6 +15,8 @@ from pki.cli.output import (
     json_option,
     listing,
     operator,
+    paged,
+    tell_more,
     with_errors,
 )
 from pki.clock import format_time
@@ -46,8 +48,7 @@ def webhook_list(home: HomeOption, *, as_json: bool) -> None:
 
 @webhook_group.command("deliveries")
 @click.argument("webhook_id")
-@click.option("--before", help="Show older ones than this delivery.")
-@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@paged("Delivery", option="before", most=500, default=50)
 @json_option
 @click.pass_obj
 @with_errors
@@ -59,6 +60,7 @@ def webhook_deliveries(
         found = events.deliveries(
             services.deployment, operator(), webhook_id, before=before, limit=limit
         )
+    tell_more(found, limit, lambda delivery: delivery.delivery_id, option="before")
     rows = [
         (d.delivery_id, d.event_type, d.state.value, d.attempts, d.status or d.problem)
         for d in found

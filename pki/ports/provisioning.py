@@ -44,9 +44,9 @@ class Pools(Protocol):
     def delete_chains(self, pcid: Pcid) -> int: ...
 
     def search_chains(
-        self, *, wmis: tuple[str, ...] | None, after: str | None, limit: int
+        self, *, wmis: tuple[str, ...] | None, after: tuple[str, str] | None, limit: int
     ) -> list[ProvisioningChain]:
-        """Return a page ordered by PCID and suite, beginning behind the PCID `after`."""
+        """Return a page ordered by PCID and suite, beginning behind those of `after`."""
 
     def add_signer(self, signer: CpsSigner) -> None:
         """Store a CPS leaf. Raises Conflict (`cps_exists`)."""

@@ -159,11 +159,23 @@ def find(deployment: Deployment, principal: Principal, text: str) -> list[Provis
 def search(
     deployment: Deployment, principal: Principal, *, after: str | None = None, limit: int = 100
 ) -> list[ProvisioningChain]:
-    """Return a page of a maker's own cars, ordered by PCID and suite."""
+    """Return a page of a maker's own chains, by PCID and suite; `after` is a `place_of`."""
     access.require(principal, access.Action.KEEP_VEHICLES)
     wmis = None if principal.role is Role.ADMIN else principal.parties
     with deployment.store.read() as tx:
-        return tx.pools.search_chains(wmis=wmis, after=after, limit=limit)
+        place = _place(after) if after is not None else None
+        return tx.pools.search_chains(wmis=wmis, after=place, limit=limit)
+
+
+def place_of(chain: ProvisioningChain) -> str:
+    """Return where a page ended, as `search` takes it."""
+    return f"{chain.pcid.value},{chain.suite.value}"
+
+
+def _place(text: str) -> tuple[str, str]:
+    """Return PCID and suite; a PCID by itself comes before its chains."""
+    pcid, _, suite = text.partition(",")
+    return pcid.upper(), suite
 
 
 def delete(

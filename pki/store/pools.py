@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, literal, select, tuple_
 
 from pki.errors import Conflict
 from pki.ids import Edition, Emaid, Fingerprint, Pcid, ProviderId
@@ -23,6 +23,7 @@ from pki.model import (
 from pki.pkix.der import element_at
 from pki.pkix.suites import Suite
 from pki.store import pools_sql as sql
+from pki.store.columns import Line
 from pki.store.schema_provisioning import bundles, provisioning_chains
 from pki.store.session import Session
 
@@ -103,15 +104,16 @@ class PoolRows:
         return self._session.change(sql.DELETE_CHAINS, {"the_car": pcid.value})
 
     def search_chains(
-        self, *, wmis: tuple[str, ...] | None, after: str | None, limit: int
+        self, *, wmis: tuple[str, ...] | None, after: tuple[str, str] | None, limit: int
     ) -> list[ProvisioningChain]:
-        """Return a page ordered by PCID and suite, beginning behind the PCID `after`."""
+        """Return a page ordered by PCID and suite, beginning behind those of `after`."""
         columns = provisioning_chains.c
         page = select(provisioning_chains).order_by(columns.pcid, columns.suite).limit(limit)
         if wmis is not None:
             page = page.where(columns.wmi.in_(wmis))
         if after is not None:
-            page = page.where(columns.pcid > after)
+            here = tuple_(*(literal(text, Line) for text in after))
+            page = page.where(tuple_(columns.pcid, columns.suite) > here)
         return [_chain(row) for row in self._session.rows(page)]
 
     def add_signer(self, signer: CpsSigner) -> None:

@@ -110,6 +110,17 @@ def test_a_root_is_added_only_with_its_fingerprint_repeated(
     assert added["rootId"] not in [r["rootId"] for r in ok(home, "root", "list")]
 
 
+def test_a_full_page_says_how_the_next_one_is_had(home: Path) -> None:
+    listed = [chain["pcid"] for chain in ok(home, "pcp", "list")]
+    first = run(home, "pcp", "list", "--limit", "1", "--json")
+    assert [chain["pcid"] for chain in json.loads(first.stdout)] == listed[:1]
+    way = first.stderr.split("go on with ")[1].split()
+    assert way == ["--after", f"{listed[0]},p256"]
+    rest = run(home, "pcp", "list", *way, "--json")
+    assert [chain["pcid"] for chain in json.loads(rest.stdout)] == listed[1:]
+    assert rest.stderr == ""
+
+
 def test_cps_leaves_are_listed_and_a_new_one_signs_from_then_on(home: Path) -> None:
     (first,) = ok(home, "cps", "list")
     second = ok(home, "cps", "add")

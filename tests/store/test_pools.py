@@ -118,9 +118,23 @@ def test_chains_are_paged_by_car_and_seen_by_their_maker(database: Database) -> 
             tx.pools.put_chain(each)
     with database.read() as tx:
         assert tx.pools.search_chains(wmis=None, after=None, limit=2) == cars[:2]
-        assert tx.pools.search_chains(wmis=None, after=cars[1].pcid.value, limit=2) == cars[2:]
+        assert (
+            tx.pools.search_chains(wmis=None, after=(cars[1].pcid.value, "p256"), limit=2)
+            == cars[2:]
+        )
         assert tx.pools.search_chains(wmis=("BBB",), after=None, limit=9) == cars[1:2]
         assert tx.pools.search_chains(wmis=(), after=None, limit=9) == []
+
+
+def test_a_page_that_ends_between_the_chains_of_a_car_is_followed_by_the_others(
+    database: Database,
+) -> None:
+    second = replace(CAR, suite=Suite.P521)
+    with database.write() as tx:
+        tx.pools.put_chain(CAR)
+        tx.pools.put_chain(second)
+    with database.read() as tx:
+        assert tx.pools.search_chains(wmis=None, after=(PCID.value, "p256"), limit=1) == [second]
 
 
 def test_cps_leaves_come_back_newest_first(database: Database) -> None:

@@ -126,7 +126,7 @@ def _look_everything_up(store: Database) -> None:  # noqa: PLR0915 - one line pe
         tx.audit.chains()
         tx.pools.chain(CAR, Suite.P256)
         tx.pools.chains(CAR)
-        tx.pools.search_chains(wmis=("WMI",), after="WMIV", limit=5)
+        tx.pools.search_chains(wmis=("WMI",), after=("WMIV", "p256"), limit=5)
         tx.pools.bundle("b")
         tx.pools.bundles(CAR)
         tx.pools.bundles_of("c")

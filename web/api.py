@@ -24,6 +24,7 @@ from web import auth
 from web.answers import json_answer
 from web.issue_request import issue_request
 from web.issuing import FAILURE, PATH
+from web.limits import Limits
 from web.metrics import Metrics
 from web.parsing import Fields, days_of, json_object, page_size, query
 from web.repeated import IDEMPOTENCY
@@ -40,6 +41,7 @@ class Api:
 
     deployment: Deployment
     metrics: Metrics
+    limits: Limits
 
     def issue_certificate(self) -> Response:
         """Issue a leaf from a CSR or, in demo mode, with a key made here and told this once."""
@@ -47,6 +49,7 @@ class Api:
         if failure is not None:
             raise failure
         principal = auth.principal(self.deployment)
+        self.limits.check_certificate(principal)
         body = json_object(request)
         order = issue_request(body, demo=self.deployment.demo)
 
@@ -152,10 +155,10 @@ def _made(status: int, text: str, headers: Mapping[str, str] = MappingProxyType(
     return json_answer(body, status, headers={**location, **headers})
 
 
-def blueprint(deployment: Deployment, metrics: Metrics) -> Blueprint:
+def blueprint(deployment: Deployment, metrics: Metrics, limits: Limits) -> Blueprint:
     """Return the routes."""
     routes = Blueprint("api", __name__)
-    api = Api(deployment, metrics)
+    api = Api(deployment, metrics, limits)
     for method, path, handler in (
         ("POST", "/v1/certificates", api.issue_certificate),
         ("GET", "/v1/certificates", api.search_certificates),

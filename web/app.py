@@ -77,7 +77,10 @@ def decisions_of(services: Services, metrics: Metrics) -> Decisions:
 
 
 def create_app(
-    services: Services, metrics: Metrics | None = None, decisions: Decisions | None = None
+    services: Services,
+    metrics: Metrics | None = None,
+    decisions: Decisions | None = None,
+    bounds: limits.Limits | None = None,
 ) -> Flask:
     """
     Return the app; neither the database nor a key is touched before the first request.
@@ -85,6 +88,7 @@ def create_app(
     Args:
         metrics: where to count, if somebody else counts there too.
         decisions: the paths that decide, if somebody else serves them too.
+        bounds: how often clients may ask, if somebody else counts that too.
     """
     app = Flask("web", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = parsing.MAX_BODY
@@ -94,11 +98,10 @@ def create_app(
     services.beacon.listen(metrics.unannounced)
     problems.register(app)
     _watch(app, metrics)
-    policy = services.settings.enrol
-    bounds = limits.Limits(policy.requests_per_minute, policy.trusted_proxies)
+    bounds = bounds or limits.Limits(services.settings.enrol)
     limits.register(app, bounds)
     app.register_blueprint(ops.blueprint(services.deployment, metrics))
-    app.register_blueprint(api.blueprint(services.deployment, metrics))
+    app.register_blueprint(api.blueprint(services.deployment, metrics, bounds))
     decisions = decisions or decisions_of(services, metrics)
     app.register_blueprint(decision_routes.blueprint(decisions))
     _stations(app, services, metrics, decisions, bounds)

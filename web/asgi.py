@@ -35,6 +35,7 @@ from web.hot import HotRequest, HotResponse, date
 from web.hot_heads import Heads
 from web.hot_routes import Route
 from web.hot_watch import HotWatch
+from web.limits import Limits
 from web.metrics import Metrics
 from web.status import StatusPages
 from web.worker_waiting import Done
@@ -82,10 +83,11 @@ class Application:
         metrics = Metrics()
         self._services = running
         decisions = decisions_of(running, metrics)
-        self._flask = create_app(running, metrics, decisions)
+        bounds = Limits(running.settings.enrol)
+        self._flask = create_app(running, metrics, decisions, bounds)
         self._crews = dict.fromkeys(LIMITS, Crew(decisions.many))
         self._crews[issuing.PATH] = Crew(
-            issuing.Issuing(running.deployment, decisions.callers, metrics).many,
+            issuing.Issuing(running.deployment, decisions.callers, metrics, bounds).many,
             patience=issuing.PATIENCE,
         )
         self._pages = StatusPages(

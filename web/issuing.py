@@ -14,7 +14,7 @@ from typing import Final
 import orjson
 
 from pki import render
-from pki.errors import PkiError
+from pki.errors import PkiError, RateLimited
 from pki.issue import Issued, Wanted, issue_many
 from pki.model import Role
 from pki.ports import Deployment
@@ -22,6 +22,7 @@ from web.answers import JSON
 from web.callers import Callers
 from web.hot import HotRequest, HotResponse
 from web.issue_request import issue_request
+from web.limits import Limits
 from web.logs import ERRORS
 from web.metrics import Metrics
 from web.parsing import MAX_BODY, json_of
@@ -44,14 +45,16 @@ class Issuing:
     deployment: Deployment
     callers: Callers
     metrics: Metrics
+    limits: Limits
 
     def many(self, requests: Sequence[HotRequest]) -> list[Answer]:
         """Answer requests at once; the error of one, or None where nothing was begun."""
-        wanted = [self._try(request) for request in requests]
-        outcomes = iter(issue_many(self.deployment, [each for each in wanted if each is not None]))
-        return [None if each is None else self.answer(next(outcomes)) for each in wanted]
+        tried = [self._try(request) for request in requests]
+        wanted = [each for each in tried if isinstance(each, tuple)]
+        outcomes = iter(issue_many(self.deployment, wanted))
+        return [self.answer(next(outcomes)) if isinstance(each, tuple) else each for each in tried]
 
-    def _try(self, request: HotRequest) -> Wanted | None:
+    def _try(self, request: HotRequest) -> Wanted | RateLimited | None:
         try:
             principal = self.callers.find(request.headers)
             if self.deployment.enrolment.asks and principal.role is not Role.ADMIN:
@@ -59,10 +62,14 @@ class Issuing:
             if IDEMPOTENCY.lower() in request.headers:
                 return None
             body = json_of(request.headers, request.body, MAX_BODY)
-            return principal, issue_request(body, demo=self.deployment.demo)
+            wanted = principal, issue_request(body, demo=self.deployment.demo)
+            self.limits.check_certificate(principal)  # last: what Flask is asked again, it counts
+        except RateLimited as error:
+            return error
         except Exception as error:  # noqa: BLE001 - Flask asks again, tells and logs what it was
             ERRORS.debug("issuing", exc_info=error)
             return None
+        return wanted
 
     def answer(self, outcome: Issued | PkiError) -> HotResponse | PkiError:
         """Return the answer to one request."""

@@ -1,5 +1,5 @@
 """
-How often one client may enrol or ask for tokens.
+How often one client may enrol, ask for tokens or have certificates issued.
 
 A bucket for each client, in the memory of each worker process: so many requests at once, and so
 many a minute. The clients that asked last are remembered, the others begun anew.
@@ -17,8 +17,9 @@ from typing import Final
 
 from flask import Flask, request
 
+from pki.enrol.policy import EnrolPolicy
 from pki.errors import RateLimited
-from pki.outbound import Network
+from pki.model import Principal
 
 MOST_CLIENTS: Final = 10_000
 TOKEN: Final = "/oauth/token"  # noqa: S105 - a path
@@ -26,7 +27,7 @@ _SIGN: Final = "SignCertificate"
 
 
 class Buckets:
-    """So many requests a minute for each key, and as many at once."""
+    """So many requests a minute for each key, and as many at once; 0: nobody is refused."""
 
     def __init__(self, per_minute: int, most: int = MOST_CLIENTS) -> None:
         self._capacity = float(per_minute)
@@ -40,6 +41,8 @@ class Buckets:
 
     def take(self, key: str, now: float) -> float:
         """Take one request; return 0, or the seconds after which there is one again."""
+        if not self._rate:
+            return 0.0
         with self._lock:
             left, at = self._held.pop(key, (self._capacity, now))
             left = min(self._capacity, left + (now - at) * self._rate)
@@ -54,27 +57,21 @@ class Limits:
     """
     Refuses who asks too often.
 
-    Args:
-        per_minute: 0: nobody is refused.
-        proxies: addresses whose X-Forwarded-For is believed, beside loopback ones.
+    X-Forwarded-For is believed from the trusted proxies of the policy, and from loopback addresses.
     """
 
-    def __init__(self, per_minute: int, proxies: tuple[Network, ...] = ()) -> None:
-        self._buckets = Buckets(per_minute) if per_minute else None
-        self._proxies = proxies
+    def __init__(self, policy: EnrolPolicy) -> None:
+        self._requests = Buckets(policy.requests_per_minute)
+        self._certificates = Buckets(policy.certificates_per_minute)
+        self._proxies = policy.trusted_proxies
 
     def check(self) -> None:
         """Return if the caller of the current request may go on. Raises RateLimited."""
-        if self._buckets is None:
-            return
-        wait = self._buckets.take(self._key(), time.monotonic())
-        if wait:
-            raise RateLimited(
-                "rate_limited",
-                "This client asks too often.",
-                hint="Wait as long as Retry-After says; enrol.requests_per_minute is the limit.",
-                data={"retryAfter": math.ceil(wait)},
-            )
+        _take(self._requests, self._key(), "enrol.requests_per_minute")
+
+    def check_certificate(self, principal: Principal) -> None:
+        """Return if one more certificate may be asked for over REST. Raises RateLimited."""
+        _take(self._certificates, principal.name, "enrol.certificates_per_minute")
 
     def _key(self) -> str:
         """Return what tells clients apart: credentials, or else, and for tokens, the address."""
@@ -95,6 +92,17 @@ class Limits:
         except ValueError:
             return False
         return address.is_loopback or any(address in network for network in self._proxies)
+
+
+def _take(buckets: Buckets, key: str, setting: str) -> None:
+    wait = buckets.take(key, time.monotonic())
+    if wait:
+        raise RateLimited(
+            "rate_limited",
+            "This client asks too often.",
+            hint=f"Wait as long as Retry-After says; {setting} is the limit.",
+            data={"retryAfter": math.ceil(wait)},
+        )
 
 
 def register(app: Flask, limits: Limits) -> None:

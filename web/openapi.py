@@ -89,7 +89,7 @@ def _certificates() -> Schema:
                 "201": good("Issued.", ref("IssuedCertificate"))
                 | {"headers": {"Location": {"schema": TEXT}}},
             }
-            | problems((*WRITE, 404, 409, 422), "Problem", PROBLEM),
+            | problems((*WRITE, 404, 409, 422, 429), "Problem", PROBLEM),
         },
     }
 

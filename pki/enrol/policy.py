@@ -111,12 +111,15 @@ class EnrolPolicy:
             (`:base64:`) or as URL-encoded PEM; None: no header is believed.
         trusted_proxies: addresses from which that header is believed.
         requests_per_minute: of one client, at each worker; 0: as many as it likes.
+        certificates_per_minute: likewise, what it asks for at `POST /v1/certificates`, where back
+            ends ask for many.
     """
 
     labels: Mapping[str, Label] = field(default_factory=dict)
     trusted_header: str | None = None
     trusted_proxies: tuple[Network, ...] = ()
     requests_per_minute: int = 1200
+    certificates_per_minute: int = 12_000
 
     def label(self, name: str) -> Label | None:
         """Return what a label stands for, or None."""

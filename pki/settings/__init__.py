@@ -46,6 +46,7 @@ _KEYS: Final[Mapping[str, type]] = {
     "enrol.approval": list,
     "enrol.require_registration": bool,
     "enrol.requests_per_minute": int,
+    "enrol.certificates_per_minute": int,
     "enrol.tenants": list,
     "enrol.renewal": list,
     "enrol.notice_days": int,
@@ -255,6 +256,9 @@ def _enrol(values: Mapping[str, object], faults: list[str]) -> EnrolPolicy:
         trusted_proxies=proxies,
         requests_per_minute=_number(
             values, "enrol.requests_per_minute", 1200, 0, 1_000_000, faults
+        ),
+        certificates_per_minute=_number(
+            values, "enrol.certificates_per_minute", 12_000, 0, 1_000_000, faults
         ),
     )
 

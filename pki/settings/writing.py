@@ -37,8 +37,7 @@ def to_toml(settings: Settings) -> str:
         f"base64url_hash_data = {str(settings.base64url_hash_data).lower()}",
         "",
         *enrolment.lines(settings.enrolment),
-        f"requests_per_minute = {settings.enrol.requests_per_minute}",
-        "",
+        *_rate_lines(settings),
         "[bulk]",
         f"signers = [{', '.join(quoted(str(path)) for path in settings.bulk_signers)}]",
         "",
@@ -80,6 +79,14 @@ def _database_line(settings: Settings) -> list[str]:
 
 def _listed(networks: tuple[Network, ...]) -> str:
     return "[" + ", ".join(quoted(str(network)) for network in networks) + "]"
+
+
+def _rate_lines(settings: Settings) -> list[str]:
+    return [
+        f"requests_per_minute = {settings.enrol.requests_per_minute}",
+        f"certificates_per_minute = {settings.enrol.certificates_per_minute}",
+        "",
+    ]
 
 
 def _est_lines(settings: Settings) -> list[str]:

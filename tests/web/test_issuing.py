@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from pki import audit, lookup
 from pki.services import Services
 from tests.web.calling import Caller, csr
-from tests.web.conftest import ADMIN
+from tests.web.conftest import ADMIN, installation
 from tests.web.live import Answer, Ask, by_asgi, by_flask, serving_here
 from web.asgi import Application
 
@@ -136,3 +137,49 @@ def test_what_failed_in_our_worker_is_told_and_nothing_tried_again(
         status, _, body = live.ask(_ask(caller, _contract(1)))
     assert (status, json.loads(body)["code"]) == (503, "key_missing")
     assert len(lookup.intents(running.deployment, ADMIN)) == 1  # one, not two
+
+
+def test_one_client_is_told_when_to_come_back_whichever_way_it_asked(
+    home: Path, caller: Caller
+) -> None:
+    (home / "pnc.toml").write_text("[enrol]\ncertificates_per_minute = 3\n", "utf-8")
+    limited = installation(home)
+    app = Application(limited)
+    keyed = _ask(caller, _contract(4))
+    keyed = replace(keyed, headers=(*keyed.headers, ("Idempotency-Key", "k1")))
+    with serving_here(app) as live:
+        asks = [_ask(caller, _contract(number)) for number in range(2)]
+        told = [live.ask(ask) for ask in (*asks, keyed, _ask(caller, _contract(3)), keyed)]
+        other = live.ask(_ask(caller, {"profile": "secc", "csr": csr("DECPAE1")}, "cpo"))
+    kept = len(lookup.search(limited.deployment, ADMIN, owner="DEMOA"))
+    limited.close()
+    assert [status for status, _, _ in told] == [201, 201, 201, 429, 429]
+    assert (other[0], kept) == (201, 3)
+    for _, headers, body in told[3:]:
+        assert headers["content-type"] == "application/problem+json"
+        assert json.loads(body)["code"] == "rate_limited"
+        assert "enrol.certificates_per_minute" in json.loads(body)["hint"]
+        assert 1 <= int(headers["retry-after"]) <= 20
+    assert "429" in caller.api()["paths"]["/v1/certificates"]["post"]["responses"]
+
+
+def test_what_is_refused_for_another_reason_counts_once(home: Path, caller: Caller) -> None:
+    (home / "pnc.toml").write_text("[enrol]\ncertificates_per_minute = 2\n", "utf-8")
+    limited = installation(home)
+    app = Application(limited)
+    asks: list[Any] = [[], _contract(1), _contract(2)]
+    with serving_here(app) as live:
+        told = [live.ask(_ask(caller, each))[0] for each in asks]
+    limited.close()
+    assert told == [400, 201, 429]
+
+
+def test_an_operator_may_lift_the_limit(home: Path, caller: Caller) -> None:
+    (home / "pnc.toml").write_text("[enrol]\ncertificates_per_minute = 0\n", "utf-8")
+    limited = installation(home)
+    app = Application(limited)
+    asks = [_ask(caller, _contract(number)) for number in range(4)]
+    answers = asyncio.run(_together(app, asks))
+    app.stop()
+    limited.close()
+    assert [status for status, _, _ in answers] == [201] * 4

@@ -12,6 +12,7 @@ import asyncio
 import gc
 import logging.config
 import os
+import ssl
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -100,6 +101,7 @@ class Application:
         self.heads = Heads(self._pages, self._watch)
         self.decision_heads = DecisionHeads()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
+        self._believed: object = None  # the CAs that TLS was told of
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
         self._running: dict[Callable[[], None], Future[None]] = {}
 
@@ -143,6 +145,16 @@ class Application:
         body = await _body(receive, parsing.MAX_BODY)
         if body is not None:
             await self._by_flask(scope, body, send, failure=scope["state"].get(issuing.FAILURE))
+
+    def believe(self, context: ssl.SSLContext) -> None:
+        """Have TLS believe certificates of every CA of ours, as the view knows them now."""
+        index = self._services.view.index
+        if index is self._believed:
+            return
+        cas = {k.issuer.certificate for found in index.values() for k in found}
+        if cas:
+            context.load_verify_locations(cadata=b"".join(cas))
+        self._believed = index
 
     def stop(self) -> None:
         """End the threads of this application; what it serves stays open."""

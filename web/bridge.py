@@ -11,7 +11,7 @@ import io
 import sys
 from collections.abc import Callable, Iterable, MutableMapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIApplication
 
@@ -24,6 +24,9 @@ Raised = (
 )
 Answer = tuple[int, list[tuple[str, str]], bytes]
 """Status, headers, body."""
+
+PEER: Final = "pnc.peer_certificate"
+"""Where the state of a connection, and the environ of its requests, hold a client certificate."""
 
 
 def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -70,6 +73,7 @@ def environ_of(scope: Scope, body: bytes) -> Environ:
     }
     for name, value in headers_of(scope["headers"]).items():
         environ[_KEYS.get(name) or f"HTTP_{name.upper().replace('-', '_')}"] = value
+    environ[PEER] = scope.get("state", {}).get(PEER)
     return environ
 
 

@@ -14,6 +14,7 @@ from flask import request
 from pki.enrol import EnrolPolicy
 from pki.errors import BadInput, NotAllowed
 from pki.pkix import pem
+from web.bridge import PEER
 
 MAX_HEADER: Final = 16 * 1024
 _RFC_9440: Final = re.compile(r":([A-Za-z0-9+/]+={0,2}):")
@@ -30,10 +31,9 @@ def certificate(policy: EnrolPolicy) -> bytes | None:
 
 
 def _of_connection() -> bytes | None:
-    """Return what TLS was given; only workers that keep one socket a request show it."""
-    connection = request.environ.get("gunicorn.socket")
-    read = getattr(connection, "getpeercert", None)
-    return read(binary_form=True) if read is not None else None
+    """Return what TLS was given, at the listener that asks for it (`web.worker_tls`)."""
+    given: bytes | None = request.environ.get(PEER)
+    return given
 
 
 def _of_header(policy: EnrolPolicy) -> bytes | None:

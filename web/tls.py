@@ -2,20 +2,15 @@
 The second listener: TLS that asks for a client certificate, so that a charger can renew its own.
 
 Whose certificate it is and whether it may be renewed, `pki.enrol` asks; TLS only proves that the
-peer holds the key, and that one of our CAs signed.
+peer holds the key, and that one of our CAs signed. `web.worker_tls` speaks it.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-import logging
-import math
 import os
-import threading
-import time
 from pathlib import Path
-from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -23,55 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from pki import lookup
 from pki.errors import Unavailable
-from pki.pkix import pem
-from pki.services import Services
 from pki.settings import Settings
-
-_LOG: Final = logging.getLogger(__name__)
-_LOOK_SECONDS: Final = 2.0
-
-
-def write_authorities(services: Services) -> Path:
-    """Write every CA of ours where the listener reads whom it may believe; return the file."""
-    path = services.run_directory / "tls-clients.pem"
-    _write(path, _authorities(services))
-    return path
-
-
-def _authorities(services: Services) -> bytes:
-    found = lookup.issuers(services.deployment)
-    return "".join(
-        pem.encode(issuer.certificate) for issuer in found if issuer.certificate
-    ).encode()
-
-
-class Authorities:
-    """
-    Keeps the file of `write_authorities` true while the listener runs.
-
-    The listener reads the file at each handshake; a CA that came is believed some seconds later.
-    """
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        self._lock = threading.Lock()
-        self._looked = -math.inf
-
-    def refresh(self) -> None:
-        """Write the file anew if the CAs changed; look every few seconds, the store being there."""
-        with self._lock:
-            now = time.monotonic()
-            if now - self._looked < _LOOK_SECONDS:
-                return
-            self._looked = now
-            path = self._services.run_directory / "tls-clients.pem"
-            try:
-                if path.read_bytes() != _authorities(self._services):
-                    write_authorities(self._services)
-            except Unavailable as error:  # whom it believed, it goes on believing
-                _LOG.warning("the CAs of client certificates: %s", error.code)
 
 
 def server_files(settings: Settings, now: dt.datetime) -> tuple[Path, Path]:

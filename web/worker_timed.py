@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from pki.clock import SystemClock
+from web.bridge import PEER
 from web.hot import date, lines
 
 HEAD_SECONDS: Final = 10.0
@@ -64,8 +65,11 @@ class Timed(HttpToolsProtocol):
     # --- connection ----------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's
-        """Watch the new connection."""
+        """Watch the new connection; over TLS, keep whose it is."""
         super().connection_made(transport)
+        spoken = transport.get_extra_info("ssl_object")
+        if spoken is not None:
+            self.app_state = {**self.app_state, PEER: spoken.getpeercert(binary_form=True)}
         self._timer = self.loop.call_later(_LOOK, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -190,6 +190,18 @@ def test_tls_refuses_a_certificate_of_another_pki(station: Station) -> None:
     assert station.curl(f"{station.secure}/cpo/cacerts")[0] == "200"
 
 
+def test_who_stops_in_the_middle_of_a_handshake_holds_up_nobody(station: Station) -> None:
+    port = int(station.secure.rpartition(":")[2])
+    begun = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(20)]
+    try:
+        for each in begun:
+            each.sendall(b"\x16\x03\x01")  # the head of a record of TLS
+        assert station.curl(f"{station.secure}/cpo/cacerts", "--max-time", "20")[0] == "200"
+    finally:
+        for each in begun:
+            each.close()
+
+
 def test_a_ca_that_is_made_while_the_listener_runs_is_believed_soon(station: Station) -> None:
     with opened(station.anchor.parent.parent) as services:
         for step in (rotate.prepare, rotate.switch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Callable
 from typing import Final
 
 import orjson
@@ -27,11 +28,11 @@ _AT: Final = secrets.token_hex(16)
 """Stand where an id and a time will; nobody outside of this process can know them."""
 
 
-def asked(request: HotRequest) -> bytes | None:
+def asked_by(request: HotRequest) -> Callable[[bytes], bytes] | None:
     """
-    Return what stands for exactly this question by this caller.
+    Return what names questions of this caller at this place by their bodies, each octet of them.
 
-    None where it may not be remembered: only a token of ours holds until we say otherwise.
+    None where they may not be remembered: only a token of ours holds until we say otherwise.
     """
     try:
         token = token_of(request.headers)
@@ -42,7 +43,14 @@ def asked(request: HotRequest) -> bytes | None:
     fields = [request.headers.get(name, "") for name in _ASKED]
     # no field has a line feed in it, so that nothing else is written alike
     told = "\n".join((request.raw_path, token, *fields, ""))
-    return hashlib.sha256(told.encode("utf-8", "surrogateescape") + request.body).digest()
+    begun = hashlib.sha256(told.encode("utf-8", "surrogateescape"))
+
+    def asked(body: bytes) -> bytes:
+        whole = begun.copy()
+        whole.update(body)
+        return whole.digest()
+
+    return asked
 
 
 class Told:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
@@ -38,14 +38,15 @@ from pki.status import View
 from pki.validate.render import to_json as decision_json
 from pki.validate.repeats import repeat
 from web import ocpp
-from web.again import Told, asked
+from web.again import Told, asked_by
 from web.answers import JSON
 from web.callers import Callers
+from web.chain_ends import Bodies
 from web.checks import contract_check_from_ocpp, contract_check_from_v1
 from web.hot import HotRequest, HotResponse
 from web.logs import ERRORS
 from web.metrics import Metrics
-from web.parsing import MAX_BODY, MAX_OCPP_BODY, json_of
+from web.parsing import MAX_BODY, MAX_OCPP_BODY, json_of, require_json
 
 V1: Final = "/v1/contracts/validate"
 AUTHORIZE: Final = {f"/ocpp/{version}/Authorize": version for version in ocpp.VERSIONS}
@@ -64,6 +65,7 @@ class Decisions:
     memory: Memory[Told]
     metrics: Metrics
     variant: bool
+    bodies: Bodies = field(default_factory=Bodies)
 
     def one(
         self,
@@ -96,7 +98,7 @@ class Decisions:
     def many(self, requests: Sequence[HotRequest]) -> list[HotResponse | None]:
         """Answer requests at once; None where something is to be explained, or needs more time."""
         answers: list[HotResponse | None] = [None] * len(requests)
-        heard, keys = self.memory.heard, list(map(asked, requests))
+        heard, keys = self.memory.heard, _keys(requests)
         now = self.deployment.clock.now()
         known = self._known(keys, now)
         receipts = repeat([found.lasting.decision_id for found in known.values()], now)
@@ -128,7 +130,7 @@ class Decisions:
     def _asks(
         self, requests: Sequence[HotRequest], known: Mapping[int, Remembered[Told]]
     ) -> dict[int, Ask]:
-        callers: dict[object, Principal] = {}
+        callers: dict[int, Principal] = {}
         tried = ((at, self._try(r, callers)) for at, r in enumerate(requests) if at not in known)
         return {at: ask for at, ask in tried if ask is not None}
 
@@ -145,18 +147,25 @@ class Decisions:
         told = Told(_protocol(request), found, answer.octets)
         self.memory.keep(key, Remembered(found.lasting, told, told.octets, heard))
 
-    def _try(self, request: HotRequest, callers: dict[object, Principal]) -> Ask | None:
-        """Return what is asked, or None; callers of this group were looked up just now."""
+    def _try(self, request: HotRequest, callers: dict[int, Principal]) -> Ask | None:
+        """Return what is asked, or None; who sent the same head in this group was looked up."""
         try:
-            sent = request.headers.get
-            token = sent("authorization"), sent("x-api-key")
-            found = callers.get(token)
+            head = id(request.headers)
+            found = callers.get(head)
             if found is None:
-                found = callers[token] = self.callers.find(request.headers)
-            return self._ask(request, found)
+                require_json(request.headers)
+                found = callers[head] = self.callers.find(request.headers)
+            if request.raw_path != V1:
+                return self._ask(request, found)
+            check = self.bodies.read(request.body)
+            if check is not None:
+                return Ask(principal=found, check=check, action=Action.VALIDATE)
+            ask = self._ask(request, found)
         except Exception as error:  # noqa: BLE001 - Flask asks again, tells and logs what it was
             ERRORS.debug("decision", exc_info=error)
             return None
+        self.bodies.learn(request.body, ask.check)
+        return ask
 
     def _ask(self, request: HotRequest, principal: Principal) -> Ask:
         body = json_of(request.headers, request.body, LIMITS[request.raw_path])
@@ -176,6 +185,19 @@ class Decisions:
         _judge(AUTHORIZE[request.raw_path], body)
         headers = {"Content-Type": JSON, ocpp.REFERENCE: authorisation.reference}
         return HotResponse(status=200, headers=headers, body=body)
+
+
+def _keys(requests: Sequence[HotRequest]) -> list[bytes | None]:
+    """Return what stands for each question; requests of one head share its fields."""
+    named: dict[tuple[int, str], Callable[[bytes], bytes] | None] = {}
+    keys: list[bytes | None] = []
+    for request in requests:
+        head = id(request.headers), request.raw_path
+        if head not in named:
+            named[head] = asked_by(request)
+        asked = named[head]
+        keys.append(None if asked is None else asked(request.body))
+    return keys
 
 
 def _protocol(request: HotRequest) -> str:

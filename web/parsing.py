@@ -66,7 +66,7 @@ def json_object(request: Request, limit: int = MAX_BODY) -> dict[str, object]:
     # one octet more: of a chunked body, werkzeug hands out the limit and drops the rest in silence
     _require_json(request.mimetype, request.headers.get("Content-Encoding"))
     request.max_content_length = limit + 1
-    return _object(request.get_data(cache=False), limit)
+    return object_of(request.get_data(cache=False), limit)
 
 
 def csv_text(request: Request) -> str:
@@ -93,9 +93,14 @@ def csv_text(request: Request) -> str:
 
 def json_of(headers: Mapping[str, str], body: bytes, limit: int) -> dict[str, object]:
     """Return what `json_object` does, of header fields in lower case and a body."""
+    require_json(headers)
+    return object_of(body, limit)
+
+
+def require_json(headers: Mapping[str, str]) -> None:
+    """Return if header fields in lower case declare JSON. Raises UnsupportedMediaType."""
     declared = headers.get("content-type", "").partition(";")[0].strip().lower()
     _require_json(declared, headers.get("content-encoding"))
-    return _object(body, limit)
 
 
 def require_plain(encoding: str | None) -> None:
@@ -110,7 +115,8 @@ def _require_json(declared: str, encoding: str | None) -> None:
         raise UnsupportedMediaType
 
 
-def _object(body: bytes, limit: int) -> dict[str, object]:
+def object_of(body: bytes, limit: int) -> dict[str, object]:
+    """Return a body, a JSON object of at most `limit` octets. Raises as `json_object`."""
     if len(body) > limit:
         raise RequestEntityTooLarge
     value = _json(body)

@@ -176,8 +176,9 @@ def test_a_refusal_is_not_remembered(world: World) -> None:
 def test_what_was_decided_while_a_change_was_told_is_not_remembered(world: World) -> None:
     memory, request = world.decisions.memory, world.request()
     world.ask(request)
-    key = again.asked(request)
-    assert key is not None
+    named = again.asked_by(request)
+    assert named is not None
+    key = named(request.body)
     found = memory.find(key, world.clock.at)
     assert found is not None
     heard = memory.heard

@@ -8,17 +8,19 @@ file again finds what a row got, and a row gets one certificate.
 
 from __future__ import annotations
 
-from pki.bulk.keys import KeyPlace, file_name
+from pki.bulk.keys import KeyPlace, RowKeys, file_name
 from pki.bulk.rows import Fault, Row, Sheet, read_sheet
 from pki.bulk.signed import require_signature
-from pki.bulk.work import Done, Ready, issue_rows, prepare_rows
+from pki.bulk.work import Done, Form, Ready, issue_rows, prepare_rows
 
 __all__ = [
     "Done",
     "Fault",
+    "Form",
     "KeyPlace",
     "Ready",
     "Row",
+    "RowKeys",
     "Sheet",
     "file_name",
     "issue_rows",

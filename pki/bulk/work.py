@@ -8,21 +8,37 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric import x448
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from pki import audit
-from pki.bulk.keys import KeyPlace
+from pki.bulk.keys import KeyPlace, RowKeys
 from pki.bulk.rows import Fault, Row
-from pki.errors import BadInput, PkiError
+from pki.errors import BadInput, Conflict, PkiError
+from pki.ids import Edition
 from pki.issue import Issued, IssueRequest, issue_many, place_many
 from pki.model import CertificateRecord, Intent, IntentState, Principal
 from pki.pkix import csr
 from pki.pkix.profiles import Kind, find
-from pki.pkix.suites import PublicKey
+from pki.pkix.suites import PublicKey, Suite
 from pki.ports import Deployment
 
 _UNFINISHED: Final = (IntentState.OPEN, IntentState.SIGNING)
 _ID_DIGITS: Final = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """
+    What every row of a job is to be.
+
+    Attributes:
+        edition, suite: that the keys of CSRs must have; None: any.
+    """
+
+    kind: Kind
+    edition: Edition | None = None
+    suite: Suite | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,14 +47,14 @@ class Ready:
     A row that may be issued.
 
     Attributes:
-        spki: of the key that its CSR proved to be held, or that was made here.
-        public_key: that key, where it is at hand.
+        keys: that its CSR proved to be held, or that were made here.
+        public_key: the first of them, where it is at hand.
     """
 
     line: int
     name: str
     not_after: dt.datetime | None
-    spki: bytes
+    keys: RowKeys
     public_key: PublicKey | None = field(default=None, compare=False, repr=False)
 
 
@@ -59,7 +75,7 @@ class Done:
 def prepare_rows(
     deployment: Deployment,
     principal: Principal,
-    kind: Kind,
+    form: Form,
     rows: Sequence[Row],
     keys: KeyPlace | None,
 ) -> list[Ready | Fault]:
@@ -69,9 +85,9 @@ def prepare_rows(
     Args:
         keys: where keys are made for rows without a CSR; None where there is no place for them.
     """
-    asked = [_ready_or_fault(kind, row, keys) for row in rows]
+    asked = [_ready_or_fault(form.kind, row, keys) for row in rows]
     ready = [each for each in asked if isinstance(each, Ready)]
-    placed = place_many(deployment, [(principal, _request(kind, each)) for each in ready])
+    placed = place_many(deployment, [(principal, _request(form, each)) for each in ready])
     wrong = {
         each.line: Fault.of(each.line, found)
         for each, found in zip(ready, placed, strict=True)
@@ -82,19 +98,19 @@ def prepare_rows(
 
 def _ready_or_fault(kind: Kind, row: Row, keys: KeyPlace | None) -> Ready | Fault:
     try:
-        spki, public_key = _key(kind, row, keys)
+        found, public_key = _keys(kind, row, keys)
     except PkiError as error:
         return Fault.of(row.line, error)
     return Ready(
         line=row.line,
         name=row.name,
         not_after=row.not_after,
-        spki=spki,
+        keys=found,
         public_key=public_key,
     )
 
 
-def _key(kind: Kind, row: Row, keys: KeyPlace | None) -> tuple[bytes, PublicKey | None]:
+def _keys(kind: Kind, row: Row, keys: KeyPlace | None) -> tuple[RowKeys, PublicKey | None]:
     if row.csr is not None:
         parsed = csr.parse(row.csr)
         profile = find(kind, parsed.suite.edition)
@@ -105,15 +121,17 @@ def _key(kind: Kind, row: Row, keys: KeyPlace | None) -> tuple[bytes, PublicKey 
             raise BadInput(
                 "common_name_mismatch", f"The CSR names {parsed.common_name}, the row {row.name}."
             )
-        return parsed.spki, parsed.public_key
+        other = parsed.alternate_key.public_bytes_raw() if parsed.alternate_key else None
+        return RowKeys(parsed.spki, other), parsed.public_key
     if keys is None:
         raise BadInput(
             "csr_missing",
             "The row has no CSR, and there is no place for a key made here.",
             hint="Name a directory with --out and, outside demo mode, a --passphrase-file.",
         )
-    csr.check_common_name(find(kind, keys.suite.edition), row.name)  # no key for a wrong name
-    return keys.spki(row.name), None
+    profile = find(kind, keys.suite.edition)
+    csr.check_common_name(profile, row.name)  # no key for a wrong name
+    return keys.of(row.name, profile), None
 
 
 def issue_rows(
@@ -127,15 +145,23 @@ def issue_rows(
     """
     had, identifiers = _standing(deployment, principal, job, rows)
     new = [row for row in rows if row.line not in had]
-    requests = [(principal, _request(kind, row, identifiers[row.line])) for row in new]
+    form = Form(kind=kind)
+    requests = [(principal, _request(form, row, identifiers[row.line])) for row in new]
     outcomes = issue_many(deployment, requests) if requests else []
     made = {row.line: outcome for row, outcome in zip(new, outcomes, strict=True)}
     return [
-        Done(line=row.line, record=had[row.line], before=True)
-        if row.line in had
-        else _done(row.line, made[row.line])
+        _had(row, had[row.line]) if row.line in had else _done(row.line, made[row.line])
         for row in rows
     ]
+
+
+def _had(row: Ready, record: CertificateRecord) -> Done | Fault:
+    if record.spki_sha256 != hashlib.sha256(row.keys.spki).digest():
+        error = Conflict(
+            "issued_before", f"An earlier run issued {row.name} for another key; it was kept there."
+        )
+        return Fault.of(row.line, error)
+    return Done(line=row.line, record=record, before=True)
 
 
 def _done(line: int, outcome: Issued | PkiError) -> Done | Fault:
@@ -144,14 +170,18 @@ def _done(line: int, outcome: Issued | PkiError) -> Done | Fault:
     return Done(line=line, record=outcome.record, before=False)
 
 
-def _request(kind: Kind, row: Ready, intent_id: str | None = None) -> IssueRequest:
-    key = row.public_key or load_der_public_key(row.spki)
+def _request(form: Form, row: Ready, intent_id: str | None = None) -> IssueRequest:
+    spki, alternate = row.keys
+    key = row.public_key or load_der_public_key(spki)
     if not isinstance(key, PublicKey):
         raise TypeError("a row is ready with a key of no suite")
     return IssueRequest(
-        kind=kind,
+        kind=form.kind,
+        edition=form.edition,
+        suite=form.suite,
         public_key=key,
-        spki=row.spki,
+        spki=spki,
+        alternate_key=x448.X448PublicKey.from_public_bytes(alternate) if alternate else None,
         common_name=row.name,
         not_after=row.not_after,
         intent_id=intent_id,

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +20,20 @@ from pki import bulk
 from pki.cli.bulk_work import CHUNK, COLUMNS, Job, Team, Worker, team, write_whole
 from pki.cli.output import (
     HomeOption,
+    edition_option,
     emit,
     facts,
     installation,
     json_option,
     listing,
     operator,
+    suite_option,
     with_errors,
 )
 from pki.clock import format_time
 from pki.errors import BadInput, Conflict, PolicyViolation
+from pki.ids import Edition
+from pki.issue import suite_for
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
 from pki.services import Services
@@ -55,6 +59,13 @@ processes_option = click.option(
 )
 
 
+def refuse_beside_from(given: Mapping[str, object]) -> None:
+    """Refuse options, by name, that say of one certificate what the file says of many."""
+    for name, value in given.items():
+        if value is not None:
+            raise click.UsageError(f"{name} is for one certificate; --from FILE says it of many.")
+
+
 @click.group("bulk")
 def bulk_group() -> None:
     """Very many certificates from one signed file."""
@@ -69,6 +80,8 @@ def bulk_group() -> None:
     help="Made by `openssl dgst -sha256 -sign KEY`; bulk.signers in the settings lists the keys.",
 )
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
+@edition_option
+@suite_option
 @click.option(
     "--passphrase-file",
     type=click.Path(dir_okay=False, exists=True, path_type=Path),
@@ -84,6 +97,8 @@ def bulk_run(  # noqa: PLR0913 - one parameter per option
     source: Path,
     signature: Path,
     out: Path,
+    edition: str | None,
+    suite: str | None,
     passphrase_file: Path | None,
     processes: int,
     as_json: bool,
@@ -91,9 +106,10 @@ def bulk_run(  # noqa: PLR0913 - one parameter per option
     """
     Issue every row of a signed CSV: secc_id,not_after,csr (or emaid, pcid).
 
-    All rows are judged first; one that is wrong stops the run before anything is issued. A run that
-    was killed is run again: what was issued is not issued twice. OUT gets issued.csv, report.json
-    and the keys made here.
+    Keys are made for rows without a CSR, of P-256 unless --edition or --suite say otherwise; CSRs
+    must agree with these. All rows are judged first; one that is wrong stops the run before
+    anything is issued. A run that was killed is run again: what was issued is not issued twice. OUT
+    gets issued.csv, report.json and the keys made here.
     """
     data = source.read_bytes()
     signers = home.settings().bulk_signers
@@ -102,6 +118,8 @@ def bulk_run(  # noqa: PLR0913 - one parameter per option
         home,
         data,
         out=out,
+        edition=Edition(edition) if edition else None,
+        suite=Suite(suite) if suite else None,
         passphrase_file=passphrase_file,
         processes=processes,
         signer=signer,
@@ -118,6 +136,8 @@ def run(  # noqa: PLR0913 - what `bulk run` and `--from` say
     passphrase_file: Path | None,
     processes: int = 1,
     kind: Kind | None = None,
+    edition: Edition | None = None,
+    suite: Suite | None = None,
     signer: str | None = None,
     files: bool = True,
     as_json: bool,
@@ -129,8 +149,9 @@ def run(  # noqa: PLR0913 - what `bulk run` and `--from` say
     if kind not in (None, sheet.kind):
         raise BadInput("job_unreadable", f"The file is about {sheet.kind.value} certificates.")
     begun = time.monotonic()
-    keys = _keys(home, out, passphrase_file, sheet)
-    job = Job(home=home, sheet=sheet, keys=keys, out=out, files=files)
+    form = bulk.Form(kind=sheet.kind, edition=edition, suite=suite)
+    keys = _keys(home, out, passphrase_file, sheet, suite_for(edition, suite))
+    job = Job(home=home, sheet=sheet, form=form, keys=keys, out=out, files=files)
     with team(job, processes) as workers, installation(home) as services, _alone(out):
         result = _carry_out(workers, services)
         report = _report(services, sheet, result, time.monotonic() - begun) | {"signedBy": signer}
@@ -230,7 +251,7 @@ def _alone(out: Path) -> Iterator[None]:
 
 
 def _keys(
-    home: HomeOption, out: Path, passphrase_file: Path | None, sheet: bulk.Sheet
+    home: HomeOption, out: Path, passphrase_file: Path | None, sheet: bulk.Sheet, suite: Suite
 ) -> bulk.KeyPlace | None:
     if all(row.csr is not None for row in sheet.rows):
         return None
@@ -245,7 +266,7 @@ def _keys(
         raise BadInput(
             "passphrase_short", f"The passphrase has fewer than {MIN_PASSPHRASE} octets."
         )
-    return bulk.KeyPlace(directory=out, suite=Suite.P256, passphrase=phrase)
+    return bulk.KeyPlace(directory=out, suite=suite, passphrase=phrase)
 
 
 def _write_table(out: Path, result: Result) -> None:

@@ -50,6 +50,7 @@ class Job:
 
     home: HomeOption
     sheet: bulk.Sheet
+    form: bulk.Form
     keys: bulk.KeyPlace | None
     out: Path
     files: bool
@@ -62,12 +63,12 @@ class Chunk:
 
     Attributes:
         begin: which of the sheet's rows is the first.
-        spkis: their keys, proven, once they were judged.
+        keys: of the rows, proven, once they were judged.
     """
 
     principal: Principal
     begin: int
-    spkis: tuple[bytes, ...] = ()
+    keys: tuple[bulk.RowKeys, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +105,20 @@ class Worker:
 
     def judge(self, chunk: Chunk) -> Judged:
         """Judge rows; nothing is stored but keys made for them."""
-        sheet = self.job.sheet
+        job = self.job
         judged = bulk.prepare_rows(
-            self.services.deployment, chunk.principal, sheet.kind, self._rows(chunk), self.job.keys
+            self.services.deployment, chunk.principal, job.form, self._rows(chunk), job.keys
         )
         faults = tuple(each for each in judged if isinstance(each, bulk.Fault))
-        spkis = tuple(each.spki for each in judged if isinstance(each, bulk.Ready))
-        return Judged(Chunk(chunk.principal, chunk.begin, spkis), faults)
+        keys = tuple(each.keys for each in judged if isinstance(each, bulk.Ready))
+        return Judged(Chunk(chunk.principal, chunk.begin, keys), faults)
 
     def issue(self, chunk: Chunk) -> Written:
         """Issue rows that were judged."""
         sheet = self.job.sheet
         rows = [
-            bulk.Ready(line=row.line, name=row.name, not_after=row.not_after, spki=spki)
-            for row, spki in zip(self._rows(chunk), chunk.spkis, strict=True)
+            bulk.Ready(line=row.line, name=row.name, not_after=row.not_after, keys=keys)
+            for row, keys in zip(self._rows(chunk), chunk.keys, strict=True)
         ]
         outcomes = bulk.issue_rows(
             self.services.deployment, chunk.principal, sheet.job, sheet.kind, rows

@@ -14,11 +14,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from pki import lookup, render
-from pki.cli.bulk import from_option
+from pki.cli.bulk import from_option, refuse_beside_from
 from pki.cli.bulk import run as many
 from pki.cli.output import (
     HomeOption,
     Json,
+    edition_option,
     emit,
     facts,
     installation,
@@ -26,6 +27,7 @@ from pki.cli.output import (
     listing,
     operator,
     paged,
+    suite_option,
     tell_more,
     with_errors,
     yes_option,
@@ -43,16 +45,6 @@ from pki.settings import MIN_PASSPHRASE
 
 LEAVES: Final = ("secc", "contract", "oem", "cps", "vehicle", "ocsp", "station", "csms")
 
-edition_option = click.option(
-    "--edition",
-    type=click.Choice(["2", "20"]),
-    help="Edition of ISO 15118 (default: from the key of the CSR, else 2).",
-)
-suite_option = click.option(
-    "--suite",
-    type=click.Choice(["p256", "p521", "ed448"]),
-    help="Suite of a key generated here (-20: p521 or ed448).",
-)
 out_option = click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -103,10 +95,14 @@ def issue_command(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Issue a leaf certificate from a CSR, or with a key generated here; many with --from."""
     if source is not None:
+        one = {"--common-name": common_name, "--csr": csr, "--issuer": issuer, "--party": party}
+        refuse_beside_from({**one, "--not-after": not_after})
         many(
             home,
             source.read_bytes(),
             kind=Kind(profile),
+            edition=Edition(edition) if edition else None,
+            suite=Suite(suite) if suite else None,
             out=out,
             passphrase_file=passphrase_file,
             as_json=as_json,

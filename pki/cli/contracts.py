@@ -9,18 +9,17 @@ from typing import Final
 import click
 
 from pki import contracts, render
-from pki.cli.bulk import from_option
+from pki.cli.bulk import from_option, refuse_beside_from
 from pki.cli.bulk import run as many
 from pki.cli.certificates import (
     csr_option,
-    edition_option,
     issue_and_show,
     out_option,
     passphrase_option,
-    suite_option,
 )
 from pki.cli.output import (
     HomeOption,
+    edition_option,
     emit,
     facts,
     installation,
@@ -28,6 +27,7 @@ from pki.cli.output import (
     listing,
     operator,
     paged,
+    suite_option,
     tell_more,
     with_errors,
 )
@@ -79,10 +79,14 @@ def contract_issue(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Issue a contract certificate and register its contract; many with --from."""
     if source is not None:
+        one = {"--emaid": emaid, "--csr": csr, "--issuer": issuer, "--not-after": not_after}
+        refuse_beside_from(one)
         many(
             home,
             source.read_bytes(),
             kind=Kind.CONTRACT,
+            edition=Edition(edition) if edition else None,
+            suite=Suite(suite) if suite else None,
             out=out,
             passphrase_file=passphrase_file,
             as_json=as_json,

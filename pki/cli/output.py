@@ -71,6 +71,16 @@ def with_errors(function: Function) -> Function:
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON (camelCase keys) instead of a table."
 )
+edition_option = click.option(
+    "--edition",
+    type=click.Choice(["2", "20"]),
+    help="Edition of ISO 15118 (default: from the key of the CSR, else 2).",
+)
+suite_option = click.option(
+    "--suite",
+    type=click.Choice(["p256", "p521", "ed448"]),
+    help="Suite of a key generated here (-20: p521 or ed448).",
+)
 yes_option = click.option(
     "--yes", is_flag=True, help="Act. Without it, only what would happen is shown."
 )

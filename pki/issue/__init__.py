@@ -35,7 +35,7 @@ from pki.issue.own import attribute, own_leaf
 from pki.issue.phases import carry_out, carry_out_many
 from pki.issue.telling import tell
 from pki.issue.twins import lint_fully, linted_twin, longest, twin_of
-from pki.issue.values import Order, spki_hash, validity_end
+from pki.issue.values import Order, spki_hash, suite_for, validity_end
 from pki.model import CertificateRecord, Principal
 from pki.pkix.suites import PrivateKey
 from pki.ports import Deployment, Transaction
@@ -184,6 +184,7 @@ __all__ = [
     "place_many",
     "preview",
     "spki_hash",
+    "suite_for",
     "tell",
     "twin_of",
     "validity_end",

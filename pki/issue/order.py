@@ -15,7 +15,7 @@ from pki.ids import Edition, Emaid, EvccId, Pcid, SeccId
 from pki.issue import rules
 from pki.issue.book import Book, Line
 from pki.issue.claims import claimed
-from pki.issue.values import Order, validity_end
+from pki.issue.values import Order, require_suite, suite_for, validity_end
 from pki.model import Holder, Issuer, IssuerState, Principal, Role
 from pki.pkix import alternate, build, csr
 from pki.pkix.profiles import Kind, Profile, find
@@ -33,6 +33,7 @@ class IssueRequest:
         request: CSR as DER or PEM; None to have the key generated here.
         public_key: of a key that the caller made and has proven to hold, in place of a CSR.
         spki: that key as `pki.pkix.build.spki` writes it, from whoever has it already.
+        alternate_key: the X448 key beside it, where the profile has one.
         common_name: with a CSR, the CN that the caller demands, compared with the CSR's; without
             one, the CN.
         edition, suite: default -2; with a CSR its key decides and must agree.
@@ -48,6 +49,7 @@ class IssueRequest:
     request: bytes | None = None
     public_key: PublicKey | None = None
     spki: bytes | None = None
+    alternate_key: x448.X448PublicKey | None = None
     common_name: str | None = None
     edition: Edition | None = None
     suite: Suite | None = None
@@ -189,7 +191,7 @@ def _key_and_name(request: IssueRequest) -> _Asked:
     if request.request is None:
         return _generated(request) if request.public_key is None else _given(request)
     parsed = csr.parse(request.request)
-    _agree(request, parsed.suite)
+    require_suite(request.edition, request.suite, parsed.suite)
     return _Asked(
         public_key=parsed.public_key,
         suite=parsed.suite,
@@ -204,20 +206,20 @@ def _given(request: IssueRequest) -> _Asked:
     suite = suite_of(request.public_key)
     if request.common_name is None or suite is None or request.public_key is None:
         raise BadInput("csr_missing", "Give a CSR, or the name to generate a key for.")
-    _agree(request, suite)
+    require_suite(request.edition, request.suite, suite)
     return _Asked(
         public_key=request.public_key,
         suite=suite,
         common_name=request.common_name,
         spki=request.spki or build.spki(request.public_key),
+        alternate_key=request.alternate_key,
     )
 
 
 def _generated(request: IssueRequest) -> _Asked:
     if request.common_name is None:
         raise BadInput("csr_missing", "Give a CSR, or the name to generate a key for.")
-    suite = request.suite or (Suite.P521 if request.edition is Edition.ISO20 else Suite.P256)
-    _agree(request, suite)
+    suite = suite_for(request.edition, request.suite)
     key = generate(suite)
     return _Asked(
         public_key=key.public_key(),
@@ -226,18 +228,6 @@ def _generated(request: IssueRequest) -> _Asked:
         spki=build.spki(key.public_key()),
         private_key=key,
     )
-
-
-def _agree(request: IssueRequest, suite: Suite) -> None:
-    edition = request.edition or suite.edition
-    if edition is not suite.edition or request.suite not in (None, suite):
-        raise PolicyViolation(
-            "suite_mismatch",
-            f"The key is {suite.value}, which ISO 15118-{suite.edition.value} uses; "
-            f"asked for was edition {edition.value}"
-            + (f", suite {request.suite.value}." if request.suite else "."),
-            hint="Give the edition and suite that fit the key of the CSR.",
-        )
 
 
 def _order(  # noqa: PLR0913 - who asks for what, and what is known

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric import x448
 
 from pki.errors import BadInput, PolicyViolation
+from pki.ids import Edition
 from pki.model import Issuer
 from pki.pkix import build
 from pki.pkix.certificate import Certificate
@@ -92,3 +93,33 @@ def validity_end(
             "validity_too_long", f"The profile allows {profile.validity_days} days at most."
         )
     return wanted
+
+
+def suite_for(edition: Edition | None, suite: Suite | None) -> Suite:
+    """
+    Return the suite of a key that is made here: P-256 for -2, for -20 P-521 unless Ed448 is wanted.
+
+    Raises:
+        PolicyViolation: `suite_mismatch`.
+    """
+    found = suite or (Suite.P521 if edition is Edition.ISO20 else Suite.P256)
+    require_suite(edition, suite, found)
+    return found
+
+
+def require_suite(edition: Edition | None, wanted: Suite | None, suite: Suite) -> None:
+    """
+    Return if a key of the suite fits what was asked for, None being anything.
+
+    Raises:
+        PolicyViolation: `suite_mismatch`.
+    """
+    asked = edition or suite.edition
+    if asked is not suite.edition or wanted not in (None, suite):
+        raise PolicyViolation(
+            "suite_mismatch",
+            f"The key is {suite.value}, which ISO 15118-{suite.edition.value} uses; "
+            f"asked for was edition {asked.value}"
+            + (f", suite {wanted.value}." if wanted else "."),
+            hint="Give the edition and suite that fit the key of the CSR.",
+        )

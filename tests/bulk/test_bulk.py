@@ -25,7 +25,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pki import audit, lookup, parties
-from pki.bulk import Done, Fault, Ready, issue_rows, prepare_rows, read_sheet
+from pki.bulk import Done, Fault, Form, Ready, issue_rows, prepare_rows, read_sheet
 from pki.cli import main
 from pki.cli.bulk_work import _plans_anew
 from pki.errors import BadInput
@@ -216,7 +216,7 @@ def test_no_plan_is_kept_from_when_the_tables_were_empty(
 
 def _ready(services: Services, data: bytes) -> tuple[str, list[Ready]]:
     read = read_sheet(data)
-    judged = prepare_rows(services.deployment, ADMIN, read.kind, read.rows, None)
+    judged = prepare_rows(services.deployment, ADMIN, Form(kind=read.kind), read.rows, None)
     return read.job, [each for each in judged if isinstance(each, Ready)]
 
 
@@ -227,7 +227,9 @@ def test_an_intent_that_was_left_behind_is_closed_and_its_row_issued(
     from pki.bulk.work import _identifier, _request  # noqa: PLC0415 - what a killed run had begun
 
     job, ready = _ready(anywhere, sheet(2))
-    request: IssueRequest = _request(Kind.CONTRACT, ready[0], _identifier(job, ready[0].line, 0))
+    request: IssueRequest = _request(
+        Form(kind=Kind.CONTRACT), ready[0], _identifier(job, ready[0].line, 0)
+    )
     (placed,) = place_many(anywhere.deployment, [(ADMIN, request)])
     assert not isinstance(placed, Exception)
     left = _begin(anywhere.deployment, ADMIN, placed.order)
@@ -254,7 +256,7 @@ def test_a_row_whose_key_was_blocked_since_fails_alone(anywhere: Services) -> No
 
     with anywhere.deployment.store.write() as tx:
         now = anywhere.deployment.clock.now()
-        tx.certificates.block_key(hashlib.sha256(ready[1].spki).digest(), now, "test")
+        tx.certificates.block_key(hashlib.sha256(ready[1].keys.spki).digest(), now, "test")
     outcomes = issue_rows(anywhere.deployment, ADMIN, job, Kind.CONTRACT, ready)
     assert [o.code if isinstance(o, Fault) else "" for o in outcomes] == ["", "key_blocked", ""]
 

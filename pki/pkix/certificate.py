@@ -13,18 +13,22 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from pki.errors import BadInput
 from pki.ids import Emaid, Fingerprint, SerialNumber
-from pki.pkix.der import slice_certificate, without_explicit_ca_false
+from pki.pkix.der import DerError, slice_certificate, why, without_explicit_ca_false
 from pki.pkix.suites import Suite, suite_of
 
 MAX_CERTIFICATE_SIZE: Final = 16 * 1024
 """Octets; ten times what ISO 15118-20 allows, room for foreign anchors."""
 
 CA_FALSE_WRITTEN_OUT: Final = "basicConstraints writes cA FALSE explicitly (not DER)"
+
+_HYBRID: Final = (0x06, 0x07)
+"""First octet of a point (SEC 1 2.3.3)."""
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
@@ -167,11 +171,11 @@ def load(der: bytes) -> Certificate:
     except BadInput:
         raise
     except Exception as error:  # the parsers raise at least six unrelated types on hostile input
-        raise _unreadable(f"{type(error).__name__}") from error
+        raise _unreadable(why(error)) from error
 
 
-def _unreadable(why: str) -> BadInput:
-    return BadInput("unreadable", f"The certificate cannot be read: {why}.")
+def _unreadable(reason: str) -> BadInput:
+    return BadInput("unreadable", f"The certificate cannot be read: {reason}.")
 
 
 def _load(der: bytes) -> Certificate:
@@ -179,6 +183,9 @@ def _load(der: bytes) -> Certificate:
     certificate = x509.load_der_x509_certificate(der)
     extensions, deviations = _extensions(certificate, der)
     public_key = certificate.public_key()
+    named_spki = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if _is_hybrid(public_key, slices.spki):
+        raise DerError("the point of its key has the hybrid form")
     key_usage = _value(extensions, x509.KeyUsage)
     eku = _value(extensions, x509.ExtendedKeyUsage)
     ski = _value(extensions, x509.SubjectKeyIdentifier)
@@ -199,8 +206,7 @@ def _load(der: bytes) -> Certificate:
         not_after=certificate.not_valid_after_utc,
         spki=slices.spki,
         suite=suite_of(public_key),
-        named_curve=slices.spki
-        == public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        named_curve=slices.spki == named_spki,
         signature_oid=certificate.signature_algorithm_oid.dotted_string,
         basic_constraints=_basic_constraints(extensions),
         key_usage=_key_usage(key_usage),
@@ -215,6 +221,14 @@ def _load(der: bytes) -> Certificate:
         x509=certificate,
         later=Later(public_key, extensions),
     )
+
+
+def _is_hybrid(key: object, spki: bytes) -> bool:
+    """Tell of a form that must be refused (RFC 5480 2.2), which the strict parser reads."""
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        return False
+    size = 2 * ((key.key_size + 7) // 8)
+    return len(spki) > size and spki[-size - 1] in _HYBRID
 
 
 def _begin(certificate: x509.Certificate) -> dt.datetime:

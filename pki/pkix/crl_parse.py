@@ -12,7 +12,14 @@ from cryptography import x509
 
 from pki.errors import BadInput
 from pki.pkix.certificate import NormalName, normal_name
-from pki.pkix.der import SEQUENCE, children, element_at
+from pki.pkix.der import (
+    SEQUENCE,
+    children,
+    element_at,
+    require_elements,
+    require_octets,
+    why,
+)
 from pki.pkix.path.signatures import Signed, of_crl
 
 MAX_CRL_SIZE: Final = 0xFFFFFF
@@ -86,7 +93,7 @@ def read(der: bytes) -> Crl:
     except BadInput:
         raise
     except Exception as error:  # the parsers raise unrelated types on hostile input
-        raise _unreadable(type(error).__name__) from error
+        raise _unreadable(why(error)) from error
 
 
 def value_of(extensions: x509.Extensions, kind: type[_Value]) -> _Value | None:
@@ -123,8 +130,8 @@ def directory_name(name: NormalName) -> PointName:
 # ----------------------------------------------------------------------
 
 
-def _unreadable(why: str) -> BadInput:
-    return BadInput("crl_unreadable", f"The CRL cannot be read: {why}.")
+def _unreadable(reason: str) -> BadInput:
+    return BadInput("crl_unreadable", f"The CRL cannot be read: {reason}.")
 
 
 def _read(der: bytes) -> Crl:
@@ -158,7 +165,8 @@ def _shape(der: bytes) -> bool:
     out rather than empty, and both signature algorithms are the same.
     """
     outer = element_at(der, 0, len(der))
-    tbs, algorithm, _ = children(der, outer)
+    tbs, algorithm, signature = children(der, outer)
+    require_octets(der, signature)
     fields = list(children(der, tbs))
     version_2 = fields[0].tag == _INTEGER
     if version_2 and der[fields[0].body : fields[0].end] != _VERSION_2:
@@ -169,8 +177,10 @@ def _shape(der: bytes) -> bool:
     rest = rest[1:] if rest and rest[0].tag in _TIMES else rest
     if rest and rest[0].tag == SEQUENCE and rest[0].body == rest[0].end:
         raise _unreadable("its list of entries is empty instead of absent")
-    if rest and rest[-1].tag == _EXTENSIONS and not version_2:
-        raise _unreadable("it has extensions without being version 2")
+    if rest and rest[-1].tag == _EXTENSIONS:
+        require_elements(der, rest[-1])
+        if not version_2:
+            raise _unreadable("it has extensions without being version 2")
     return version_2
 
 

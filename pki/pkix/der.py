@@ -13,7 +13,9 @@ _EXPLICIT_CA_FALSE = bytes.fromhex("040530030101" + "00")
 _EMPTY_SEQUENCE = bytes.fromhex("04023000")
 _LONG_FORM = 0x80
 _HIGH_TAG = 0x1F
+_BIT_STRING = 0x03
 _VERSION = 0xA0  # [0] EXPLICIT
+_VERSION_3 = bytes.fromhex("020102")
 _EXTENSIONS = 0xA3  # [3] EXPLICIT
 _MAX_LENGTH_OCTETS = 3
 _MORE = 0x80
@@ -22,6 +24,17 @@ _TOP_ARC = 40
 
 class DerError(ValueError):
     """The bytes are not DER at this place."""
+
+
+_MOST_WORDS = 200
+
+
+def why(error: Exception) -> str:
+    """Say in printable ASCII what a parser did not like."""
+    if isinstance(error, DerError):
+        return str(error)
+    words = str(error).encode("unicode_escape").decode()[:_MOST_WORDS]
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,28 +130,48 @@ def slice_certificate(der: bytes) -> CertificateSlices:
     Cut a certificate into its parts.
 
     Raises:
-        DerError: not the outer shape of a certificate, or octets follow it.
+        DerError: not the outer shape of a certificate, octets follow it, or it has extensions
+            without being version 3 (RFC 5280 4.1.2.9).
     """
     outer = element_at(der, 0, len(der))
     if outer.tag != SEQUENCE or outer.end != len(der):
         raise DerError("not one SEQUENCE")
-    tbs = element_at(der, outer.body, outer.end)
+    parts = list(children(der, outer))
+    if len(parts) != 3:  # noqa: PLR2004 - what is signed, algorithm, signature
+        raise DerError("not three parts")
+    tbs, _, signature = parts
+    require_octets(der, signature)
     fields = list(children(der, tbs))
+    version = b""
     if fields and fields[0].tag == _VERSION:
+        version = der[fields[0].body : fields[0].end]
         fields = fields[1:]
     if len(fields) < 6:  # noqa: PLR2004 - serial, algorithm, issuer, validity, subject, key
         raise DerError("fields missing")
     issuer, subject, spki = fields[2], fields[4], fields[5]
     if fields[-1].tag == _EXTENSIONS:
-        block = element_at(der, fields[-1].body, fields[-1].end)
-        if block.body == block.end:
-            raise DerError("extensions without an element")
+        require_elements(der, fields[-1])
+        if version != _VERSION_3:
+            raise DerError("extensions without version 3")
     return CertificateSlices(
         tbs=der[tbs.start : tbs.end],
         issuer=der[issuer.start : issuer.end],
         subject=der[subject.start : subject.end],
         spki=der[spki.start : spki.end],
     )
+
+
+def require_octets(der: bytes, signature: Element) -> None:
+    """Insist that a signature ends at an octet. Raises DerError."""
+    if signature.tag != _BIT_STRING or der[signature.body : signature.body + 1] != b"\0":
+        raise DerError("the signature is no row of octets")
+
+
+def require_elements(der: bytes, extensions: Element) -> None:
+    """Insist that there is an extension where there may be some. Raises DerError."""
+    block = element_at(der, extensions.body, extensions.end)
+    if block.body == block.end:
+        raise DerError("extensions without an element")
 
 
 def without_explicit_ca_false(der: bytes) -> bytes | None:

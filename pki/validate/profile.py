@@ -61,8 +61,9 @@ def wrong_role(path: Path, issuer_kind: Kind | None) -> str | None:
     """
     leaf = path.leaf
     for component in leaf.domain_components:
-        if component.upper() in _OTHER_ROLES:
-            return f"its DC={component.upper()} says {_OTHER_ROLES[component.upper()]}"
+        name = component.strip().upper()
+        if name in _OTHER_ROLES:
+            return f"its DC={name} says {_OTHER_ROLES[name]}"
     if leaf.extended_key_usage and _OCSP_SIGNING in leaf.extended_key_usage:
         return "it is for signing OCSP answers"
     if issuer_kind is not None and issuer_kind not in _CONTRACT_ISSUERS:
@@ -162,8 +163,6 @@ _LISTED: Final = frozenset(
 def _extension_fault(certificate: Certificate) -> str | None:
     if certificate.suite is None or certificate.suite.edition is not Edition.ISO20:
         return None
-    if certificate.deviations:
-        return None  # read by the second reader, which knows what it saw
     for oid in certificate.extension_oids:
         if oid not in _LISTED:
             return f"the extension {oid} is not in the profile"

@@ -212,7 +212,7 @@ def test_path_length() -> None:
 # --- role and profile ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("component", ["CPO", "CPS", "OEM", "oem"])
+@pytest.mark.parametrize("component", ["CPO", "CPS", "OEM", "oem", " CPO", "cpo "])
 def test_wrong_role_by_domain_component(component: str) -> None:
     assert _fault(chain=chain(leaf={"domain_component": component})) is Fault.WRONG_ROLE
 

@@ -6,12 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from pki.ids import Edition
 from pki.model import Accepted, Fault, Rejected
 from pki.pkix.suites import Suite
-from pki.validate.profile import MAX_SIZE
-from tests.builders import Chain, Spec, chain, make
+from pki.validate.profile import MAX_SIZE, leaf_fault
+from tests.builders import EMAID, Chain, Spec, chain, make
+from tests.conformance import makers
 from tests.validate.test_decide import Scene, _contract
 
 
@@ -55,3 +58,20 @@ def test_a_third_sub_ca_is_no_cross_certificate_in_iso20() -> None:
     verdict = _scene(chain(suite=Suite.P521, sub_cas=3), Suite.P521).decide()
     assert isinstance(verdict, Rejected)
     assert verdict.fault is Fault.PROFILE
+
+
+@pytest.mark.parametrize(("oid", "fault"), [("2.5.29.35", None), ("1.2.3.4", "not in the profile")])
+def test_ca_false_written_out_lets_no_other_extension_into_iso20(
+    oid: str, fault: str | None
+) -> None:
+    """[V2G20-2323]: the one deviation that is read is none of the extensions beside it."""
+    key = ec.generate_private_key(ec.SECP521R1())
+    written_out = x509.UnrecognizedExtension(x509.BasicConstraints.oid, b"\x30\x03\x01\x01\x00")
+    beside = x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), b"\x30\x00")
+    extra = ((written_out, True), (makers.usage("digital_signature"), True), (beside, False))
+    made = makers.leaf(
+        EMAID, makers.ca("CA", key=key), extra=extra, key=key, key_ids=False
+    ).certificate
+    assert made.deviations
+    assert (leaf_fault(made) or "").endswith(fault or "")
+    assert bool(leaf_fault(made)) == bool(fault)

@@ -13,9 +13,9 @@ from typing import Final
 from pki import access
 from pki.enrol import consent, registration
 from pki.enrol.policy import Branch, EnrolPolicy, Label, Target
-from pki.errors import BadInput, NotAllowed
+from pki.errors import BadInput, NotAllowed, PolicyViolation
 from pki.ids import Fingerprint
-from pki.issue import Issued, IssueRequest, chain_to_root, issue, judged, newest_issuer
+from pki.issue import Issued, IssueRequest, Order, chain_to_root, issue, judged, newest_issuer
 from pki.model import CertificateRecord, Principal, Role
 from pki.pkix import build, csr
 from pki.pkix.profiles import find
@@ -55,13 +55,17 @@ def admit(
     Raises:
         ConsentNeeded: `enrolment_waits`.
         NotAllowed: `not_registered`, `enrolment_rejected`.
+        PolicyViolation: `csr_missing` (somebody must accept what has none).
         PkiError: what `pki.issue.issue` raises.
     """
     asks = deployment.enrolment.asks or not consented
-    if not asks or principal.role is Role.ADMIN or request.request is None:
+    if not asks or principal.role is Role.ADMIN:
         return issue(deployment, principal, request)
     order = judged(deployment, principal, request)
     registration.require(deployment, order.profile.kind, order.common_name, order.owner)
+    if request.request is None:
+        _require_nobody(deployment, order, consented=consented)
+        return issue(deployment, principal, request)
     wanted = consent.Wanted(
         kind=order.profile.kind,
         owner=order.owner,
@@ -80,6 +84,17 @@ def admit(
     if spent is not None:
         consent.note(deployment, spent, issued.record.fingerprint.value)
     return issued
+
+
+def _require_nobody(deployment: Deployment, order: Order, *, consented: bool) -> None:
+    """Refuse an order without a CSR that somebody must accept: no key could wait with it."""
+    if not consented or deployment.enrolment.approves(order.owner, order.profile.kind):
+        raise PolicyViolation(
+            "csr_missing",
+            f"A request for a {order.profile.kind.value} certificate waits until an administrator "
+            "accepts it; a key that is made here could not wait with it.",
+            hint="Make the key where it will be used and send `csr`.",
+        )
 
 
 def enrol(

@@ -24,13 +24,14 @@ from pki.model import Role
 from pki.services import Services
 from pki.settings import load
 from tests.builders import NOW
-from tests.web.calling import Caller, csr
+from tests.web.calling import Caller, code, csr
 from tests.web.conftest import PUBLIC_URL, tokens
 from tests.web.test_ocpp_stations import later, sign, transfer, waiting
 from web.app import create_app
 from web.limits import Buckets
 
 Opened = Callable[..., tuple[Services, Caller]]
+NAME = "DECPAE1"
 STATION = {"commonName": "DE*CPA*E1", "evseID": ["DE*CPA*E1*1"], "evseISOversion": "15118-2"}
 
 
@@ -78,6 +79,8 @@ def test_only_what_is_registered_gets_a_certificate_over_every_protocol(opened: 
     assert told["statusInfo"]["additionalInfo"].startswith("not_registered")
     rest = caller.post("/v1/certificates", {"profile": "secc", "csr": text}, role="cpo")
     assert rest.status_code == 403
+    bare = caller.post("/v1/certificates", {"profile": "secc", "commonName": NAME}, role="cpo")
+    assert code(bare) == (403, "not_registered")
     assert count(running) == before
     made = caller.call("PUT", "/v1/vra/cpo/endEntities", body=STATION, role="cpo")
     assert made.status_code == 200
@@ -203,6 +206,16 @@ def test_over_rest_it_waits_as_well_and_an_administrator_needs_nobody(opened: Op
     assert (answer.status_code, answer.headers["Retry-After"]) == (202, "60")
     assert (answer.json or {})["code"] == "enrolment_waits"
     assert caller.post("/v1/certificates", body, role="admin").status_code == 201
+
+
+def test_a_request_that_must_be_accepted_has_a_csr(opened: Opened) -> None:
+    running, caller = opened('approval = ["secc"]')
+    before = count(running)
+    body = {"profile": "secc", "commonName": NAME}
+    assert code(caller.post("/v1/certificates", body, role="cpo")) == (422, "csr_missing")
+    assert (count(running), enrolments(caller)) == (before, [])
+    other = {"profile": "station", "commonName": "SN-1"}
+    assert caller.post("/v1/certificates", other, role="cpo").status_code == 201
 
 
 @pytest.mark.parametrize("version", ["2.1", "1.6"])

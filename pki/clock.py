@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,11 @@ class Clock(Protocol):
     def now(self) -> dt.datetime:
         """Return the current time, aware, in UTC, in whole seconds."""
         ...
+
+
+def sortable_id() -> str:
+    """Return 32 hex digits that sort by when this host made them; 64 bits of them are random."""
+    return f"{time.time_ns():016x}{secrets.token_hex(8)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,12 @@ from pki.ids import quote
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_HOLDING_IPV4: Final = tuple(
+    ipaddress.IPv6Network(text)
+    for text in ("::/96", "::ffff:0:0/96", "64:ff9b::/96")  # RFC 4291 2.5.5, RFC 6052 2.1
+)
 _PORTS: Final = {"http": 80, "https": 443}
 _CHUNK: Final = 64 * 1024
 _NONE: Final[Mapping[str, str]] = {}
@@ -205,10 +211,20 @@ def _resolve(policy: OutboundPolicy, parts: SplitResult) -> tuple[str, int]:
 
 def _may_be_called(policy: OutboundPolicy, text: str) -> bool:
     address = ipaddress.ip_address(text.partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    address = mapped or address
-    listed = any(address.version == n.version and address in n for n in policy.allowed)
-    return listed or (address.is_global and not address.is_multicast)
+    meant = _meant(address)
+    listed = any(
+        a.version == n.version and a in n for a in (address, meant) for n in policy.allowed
+    )
+    return listed or (meant.is_global and not meant.is_multicast)
+
+
+def _meant(address: Address) -> Address:
+    """Return the IPv4 address in an IPv6 one, where a gateway may lead, or the address itself."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if any(address in network for network in _HOLDING_IPV4):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.sixtofour or address
 
 
 class _Pinned(http.client.HTTPConnection):

@@ -24,6 +24,7 @@ from pki.events import Wanted, delivery
 from pki.model import Delivery, DeliveryState, Event, Naming, Principal, Role
 from pki.outbound import OutboundPolicy, check_target
 from pki.ports import Deployment
+from pki.provision import notices
 from pki.rotate import Step
 from tests.builders import NOW
 from tests.homes import ADMIN
@@ -153,6 +154,18 @@ def test_an_event_is_told_with_id_and_time_under_the_mac(world: World) -> None:
     assert headers["payload-signature"] == mac
     (told,) = world.log(world.oem, shown)
     assert (told.state, told.status, told.attempts) == (DeliveryState.DELIVERED, 204, 1)
+
+
+def test_what_happened_in_one_second_is_told_in_its_order(world: World) -> None:
+    kinds = ["oem.contract.created", "oem.contract.deleted"] * 15
+    with receiving() as backend:
+        world.add(world.oem, backend.url, *kinds)
+        for kind in kinds:
+            with world.deployment.store.write() as tx:
+                notices.emit(tx, kind, "WPN", PAYLOAD, NOW)
+        while world.run():
+            pass
+    assert backend.types() == kinds
 
 
 def test_the_emsp_hears_how_its_news_reached_the_maker_of_the_car(world: World) -> None:
@@ -299,6 +312,9 @@ def test_a_resting_webhook_a_removed_one_and_one_of_a_removed_client_hear_nothin
         "https://169.254.169.254/latest",
         "http://[::1]/x",
         "http://[::ffff:127.0.0.1]/x",
+        "http://[::127.0.0.1]/x",
+        "http://[64:ff9b::a9fe:a9fe]/x",
+        "http://[2002:a01:203::]/x",
         "http://0.0.0.0/x",
         "http://[fd00::1]/x",
     ],

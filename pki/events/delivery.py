@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from pki.clock import format_time
+from pki.clock import format_time, sortable_id
 from pki.errors import PkiError
 from pki.events.keys import KeyNames, names, secret_of
 from pki.events.names import heard_by, presented
@@ -65,9 +65,9 @@ class Told:
 
 
 def new_delivery(webhook: Webhook, event_id: str, event_type: str, now: dt.datetime) -> Delivery:
-    """Return a delivery that is due at once."""
+    """Return a delivery that is due at once; those of one run sort as their events."""
     return Delivery(
-        delivery_id=_sortable(now) + secrets.token_hex(8),
+        delivery_id=f"{_sortable(now)}{event_id[:16]}{secrets.token_hex(4)}",
         webhook_id=webhook.webhook_id,
         event_id=event_id,
         event_type=event_type,
@@ -223,7 +223,7 @@ def _tell_emsp(tx: Transaction, kind: str, event: Event, now: dt.datetime) -> No
     if provider:
         tx.outbox.add(
             Event(
-                event_id=secrets.token_hex(16),
+                event_id=sortable_id(),
                 type=kind,
                 party=provider,
                 payload=event.payload,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import secrets
 from collections.abc import Sequence
 from typing import Final
 
-from pki.clock import format_time
+from pki.clock import format_time, sortable_id
 from pki.model import CertificateRecord, Event
 from pki.ports import Transaction
 
@@ -29,7 +28,7 @@ def tell(tx: Transaction, event: str, record: CertificateRecord, at: dt.datetime
     }
     tx.outbox.add(
         Event(
-            event_id=secrets.token_hex(16),
+            event_id=sortable_id(),
             type=event,
             party=record.owner,
             payload=json.dumps(payload, sort_keys=True),

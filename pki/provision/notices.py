@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
-import secrets
 from collections.abc import Mapping
 from typing import Final
 
+from pki.clock import sortable_id
 from pki.errors import JsonValue
 from pki.ids import Edition
 from pki.model import Bundle, CpsSigner, Event
@@ -41,7 +41,7 @@ def emit(
     """Append an event inside the caller's transaction; `party` is "" for everybody."""
     tx.outbox.add(
         Event(
-            event_id=secrets.token_hex(16),
+            event_id=sortable_id(),
             type=kind,
             party=party,
             payload=json.dumps(dict(payload), sort_keys=True),

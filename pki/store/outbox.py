@@ -25,7 +25,7 @@ class OutboxRows:
         self._session = session
 
     def add(self, event: Event) -> None:
-        """Store an event; ids are random and never meet."""
+        """Store an event; no two have one id, and they are told in the order of their ids."""
         row = {
             "event_id": event.event_id,
             "type": event.type,

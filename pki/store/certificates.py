@@ -25,7 +25,7 @@ from pki.pkix.suites import Suite
 from pki.store import known_keys, lookups
 from pki.store.expiry_sql import ENDING, expiring_page
 from pki.store.hot import hot
-from pki.store.schema import blocked_keys, certificates, revocations
+from pki.store.schema import blocked_keys, certificates, issuers, revocations
 from pki.store.session import Parameters, Session, Upsert
 
 _ADD: Final = Upsert.new(certificates)
@@ -39,7 +39,10 @@ _BY_FINGERPRINT: Final = hot(
 )
 _BY_SERIAL: Final = (
     select(certificates)
-    .where(certificates.c.serial == bindparam("serial"))
+    .where(
+        certificates.c.issuer_id.in_(select(issuers.c.issuer_id)),  # for the index
+        certificates.c.serial == bindparam("serial"),
+    )
     .order_by(certificates.c.issuer_id)
 )
 _BY_ISSUER_SERIAL: Final = select(certificates).where(

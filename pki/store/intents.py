@@ -13,7 +13,7 @@ from pki.model import Intent, IntentState
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
 from pki.store.hot import hot
-from pki.store.schema import UNFINISHED, intents
+from pki.store.schema import UNFINISHED, intents, issuers
 from pki.store.session import Parameters, Session, Upsert
 
 _ADD: Final = Upsert.new(intents)
@@ -39,7 +39,11 @@ _UNFINISHED: Final = (
 )
 _FIND: Final = (
     select(intents)
-    .where(intents.c.serial == bindparam("serial"), intents.c.state != IntentState.COMPLETED)
+    .where(
+        intents.c.issuer_id.in_(select(issuers.c.issuer_id)),  # for the index
+        intents.c.serial == bindparam("serial"),
+        intents.c.state != IntentState.COMPLETED,
+    )
     .order_by(intents.c.issuer_id)
 )
 

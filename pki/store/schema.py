@@ -34,11 +34,13 @@ from pki.model import (
 from pki.pkix.suites import Suite
 from pki.store.columns import key, line, metadata, octets, one_of, points_to, time
 
-REVISION: Final = "0022"
+REVISION: Final = "0023"
 """The migration that these tables belong to."""
 
 UNFINISHED: Final = "state IN ('open', 'signing')"
 """Literal in index and query alike: with parameters no planner would find the partial index."""
+
+_OF_CONTRACT: Final = "contract_id IS NOT NULL"
 
 issuers: Final = Table(
     "issuers",
@@ -89,7 +91,6 @@ intents: Final = Table(
     one_of("edition", Edition),
     one_of("suite", Suite),
     one_of("state", IntentState),
-    Index(None, "serial"),
     Index(
         "ix_intents_unfinished",
         "created_at",
@@ -118,19 +119,23 @@ certificates: Final = Table(
     time("issued_at"),
     line("contract_id", nullable=True),
     key("fingerprint"),
-    UniqueConstraint("issuer_id", "serial"),
+    UniqueConstraint("issuer_id", "serial"),  # finds serials alone as well: issuers are few
     UniqueConstraint("intent_id"),  # an intent is signed once
     points_to("issuer_id", "issuers.issuer_id"),
     points_to("intent_id", "intents.intent_id"),
     points_to("contract_id", "contracts.contract_id"),
     one_of("edition", Edition),
     one_of("suite", Suite),
-    Index(None, "serial"),
     Index(None, "kind", "fingerprint"),
     Index(None, "owner", "fingerprint"),
     Index(None, "common_name", "fingerprint"),
     Index(None, "spki_sha256"),
-    Index(None, "contract_id"),
+    Index(
+        "ix_certificates_contract_id",
+        "contract_id",
+        sqlite_where=text(_OF_CONTRACT),
+        postgresql_where=text(_OF_CONTRACT),
+    ),
     Index(None, "not_after", "fingerprint"),
 )
 

@@ -42,6 +42,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import compileall
 import csv
 import json
 import resource
@@ -95,6 +96,7 @@ def main() -> int:
 
 
 def _prepare(folder: Path, url: str, count: int) -> None:
+    compileall.compile_dir(homes.ROOT / "pki", quiet=1)  # as whatever installs it does
     home = folder / "home"
     homes.make(home, url or None, branches=homes.CHARGERS)
     with homes.opened(home) as services:

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import x448
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from pki import audit
 from pki.bulk.keys import KeyPlace, RowKeys
 from pki.bulk.rows import Fault, Row
 from pki.errors import BadInput, Conflict, PkiError
 from pki.ids import Edition
-from pki.issue import Issued, IssueRequest, issue_many, place_many
-from pki.model import CertificateRecord, Intent, IntentState, Principal
+from pki.issue import UNFINISHED, Issued, IssueRequest, abandon, issue_many, place_many
+from pki.model import CertificateRecord, IntentState, Principal
 from pki.pkix import csr
 from pki.pkix.profiles import Kind, find
 from pki.pkix.suites import PublicKey, Suite
 from pki.ports import Deployment
 
-_UNFINISHED: Final = (IntentState.OPEN, IntentState.SIGNING)
 _ID_DIGITS: Final = 24
 
 
@@ -211,24 +209,9 @@ def _standing(
             found = tx.intents.several(list(named))
             completed = [i for i in found.values() if i.state is IntentState.COMPLETED]
             records = tx.certificates.by_intents([intent.intent_id for intent in completed])
-        _abandon(deployment, principal, (i for i in found.values() if i.state in _UNFINISHED))
+        abandon(deployment, principal, [i for i in found.values() if i.state in UNFINISHED])
         had |= {named[record.intent_id]: record for record in records}
         free |= {line: each for each, line in named.items() if each not in found}
         asked = {named[each] for each, i in found.items() if i.state is not IntentState.COMPLETED}
         attempt += 1
     return had, free
-
-
-def _abandon(deployment: Deployment, principal: Principal, left: Iterable[Intent]) -> None:
-    intents = list(left)
-    if not intents:
-        return
-    named = [intent.intent_id for intent in intents]
-    acts = [
-        audit.Act(i.issuer_id, principal.name, i.serial.value, {"intent": i.intent_id})
-        for i in intents
-    ]
-    with deployment.store.write() as tx:
-        for state in _UNFINISHED:
-            tx.intents.move_many(named, state, IntentState.ABANDONED)
-        audit.record_batch(tx, "certificate.abandon", deployment.clock.now(), acts)

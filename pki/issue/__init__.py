@@ -32,7 +32,7 @@ from pki.issue.order import (
     place_many,
 )
 from pki.issue.own import attribute, own_leaf
-from pki.issue.phases import carry_out, carry_out_many
+from pki.issue.phases import UNFINISHED, abandon, carry_out, carry_out_many
 from pki.issue.telling import tell
 from pki.issue.twins import lint_fully, linted_twin, longest, twin_of
 from pki.issue.values import Order, spki_hash, suite_for, validity_end
@@ -161,10 +161,12 @@ def preview(
 
 
 __all__ = [
+    "UNFINISHED",
     "IssueRequest",
     "Issued",
     "Order",
     "Wanted",
+    "abandon",
     "attribute",
     "carry_out",
     "carry_out_many",

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from pki import audit, contracts, sign
-from pki.errors import Conflict, PkiError, Unavailable
+from pki.errors import Conflict, PkiError, PolicyViolation, Unavailable
 from pki.ids import Emaid, Fingerprint, SerialNumber
 from pki.issue import claims, proof
 from pki.issue.telling import tell_issued
@@ -34,6 +34,8 @@ from pki.model import (
 from pki.pkix.profiles import Kind
 from pki.ports import Deployment, Transaction
 
+UNFINISHED: Final = (IntentState.OPEN, IntentState.SIGNING)
+_REFUSED: Final = (Conflict, PolicyViolation)
 _SERIAL_OCTETS: Final = 16
 _SERIAL_TRIES: Final = 3
 
@@ -78,7 +80,9 @@ def carry_out_many(
     apart = deployment.signer is not None
     for step in (_store_intents, _sign) if apart else (_store_and_sign,):
         _together(deployment, batch, step)
+    signed = [work for work in batch if work.outcome is None]
     _together(deployment, batch, _store_certificates)
+    _drop(deployment, [work for work in signed if isinstance(work.outcome, _REFUSED)])
     failed = [work for work in batch if isinstance(work.outcome, PkiError)]
     if apart:
         _close_unspent(deployment, failed)
@@ -93,6 +97,28 @@ def _close_unspent(deployment: Deployment, failed: Sequence[_Work]) -> None:
         with suppress(PkiError), deployment.store.write() as tx:
             ids = [work.intent.intent_id for work in failed]
             tx.intents.move_many(ids, IntentState.OPEN, IntentState.ABANDONED)
+
+
+def _drop(deployment: Deployment, refused: Sequence[_Work]) -> None:
+    """Close the intents of certificates that were signed and then forgotten, before anybody saw."""
+    with suppress(PkiError):
+        for work in refused:
+            abandon(deployment, work.principal, [work.intent])
+
+
+def abandon(deployment: Deployment, principal: Principal, left: Sequence[Intent]) -> None:
+    """Close unfinished intents: whoever still works on one cannot store its certificate."""
+    if not left:
+        return
+    named = [intent.intent_id for intent in left]
+    acts = [
+        audit.Act(i.issuer_id, principal.name, i.serial.value, {"intent": i.intent_id})
+        for i in left
+    ]
+    with deployment.store.write() as tx:
+        moved = [tx.intents.move_many(named, each, IntentState.ABANDONED) for each in UNFINISHED]
+        if any(moved):
+            audit.record_batch(tx, "certificate.abandon", deployment.clock.now(), acts)
 
 
 def _give_back(deployment: Deployment, failed: Sequence[_Work]) -> None:
@@ -235,7 +261,9 @@ def _store_certificates(deployment: Deployment, batch: Sequence[_Work]) -> None:
     now = deployment.clock.now()
     # by owner, so that two groups lock accounts in the same order
     work_by_owner = sorted(batch, key=lambda work: work.order.owner)
+    wanted = [work.claim() for work in batch]
     with deployment.store.write() as tx:
+        claims.require_lone_keys(deployment, tx, wanted)
         records = [_attached(tx, work, _new_record(work, now)) for work in work_by_owner]
         for work in work_by_owner:
             _store_issuer(tx, work)
@@ -246,7 +274,7 @@ def _store_certificates(deployment: Deployment, batch: Sequence[_Work]) -> None:
         tx.certificates.add_many(records)
         audit.record_batch(tx, "certificate.issue", now, map(_issued, work_by_owner, records))
         if any(work.order.claims for work in batch):
-            claims.free(tx, [work.claim() for work in batch])
+            claims.free(tx, wanted)
         for work in work_by_owner:
             if _brings_issuer(work.order):  # a CA came, which decisions know by name
                 tx.status.add_change(ChangeKind.TRUST, work.intent.issuer_id, None, now)

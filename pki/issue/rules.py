@@ -61,8 +61,19 @@ def check_key(  # noqa: PLR0913 - key, and what it is for
             "This key is on the block list and is never certified again.",
             hint="Make a new key and a new CSR.",
         )
+    check_holders(history.holders, rules, profile, common_name, owner)
+
+
+def check_holders(
+    holders: Sequence[Holder],
+    rules: EnrolmentRules,
+    profile: Profile,
+    common_name: str,
+    owner: str,
+) -> None:
+    """Return if a key may stand beside the certificates it is in. Raises as `check_key`."""
     freely = rules.tenant(owner).reuse_keys
-    for record in history.holders:
+    for record in holders:
         before = find(record.kind, record.edition)
         same = (record.kind, record.common_name, record.owner) == (profile.kind, common_name, owner)
         if before.ca or (not same and not freely and (profile.own_key or before.own_key)):

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Protocol
 
 from pki.ids import SeccId
-from pki.model import EndEntity, Enrolment, EnrolmentState
+from pki.model import EndEntity, Enrolment, EnrolmentState, Holder
 
 
 class Entities(Protocol):
@@ -52,6 +52,14 @@ class Entities(Protocol):
 
     def claim(self, name: str, intent_id: str, now: dt.datetime) -> bool:
         """Take a name, waiting for whoever is taking it; tell whether it was free or left."""
+
+    def claimed(self, names: list[str], now: dt.datetime) -> set[str]:
+        """Return those of the names that are held; whoever left one loses it."""
+
+    def keys_in_use(
+        self, spki_sha256s: list[bytes], names: list[str]
+    ) -> tuple[set[str], list[tuple[bytes, Holder]]]:
+        """Return those of the names that are claimed, and whose certificates the keys stand in."""
 
     def free(self, name: str, intent_id: str) -> bool:
         """Give a name back; tell whether it was still held by this intent."""

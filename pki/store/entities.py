@@ -8,8 +8,10 @@ from typing import Any, Final
 from sqlalchemy import Row, bindparam, delete, func, select, text, update
 
 from pki.ids import SeccId
-from pki.model import EndEntity, Enrolment, EnrolmentState
+from pki.model import EndEntity, Enrolment, EnrolmentState, Holder
 from pki.pkix.profiles import Kind
+from pki.store import known_keys
+from pki.store.hot import hot
 from pki.store.schema_entities import OPEN, claims, end_entities, enrolments
 from pki.store.session import Insert, Session, Upsert
 
@@ -79,6 +81,7 @@ def _take(insert: Insert) -> Insert:
 
 
 _CLAIM: Final = Upsert.of(claims, _take)
+_CLAIMED: Final = hot(select(claims).where(_K.name.in_(bindparam("names", expanding=True))))
 _FREE: Final = delete(claims).where(
     _K.name == bindparam("the_name"), _K.intent_id == bindparam("the_intent")
 )
@@ -175,6 +178,20 @@ class EntityRows:
         """Take a name, waiting for whoever is taking it; tell whether it was free or left."""
         row = {"name": name, "intent_id": intent_id, "claimed_at": now}
         return self._session.put(_CLAIM, row)
+
+    def claimed(self, names: list[str], now: dt.datetime) -> set[str]:
+        """Return those of the names that are held; whoever left one loses it."""
+        found = self._session.rows(_CLAIMED, {"names": names}) if names else []
+        left = [row for row in found if row.claimed_at + dt.timedelta(seconds=HELD) <= now]
+        for row in left:
+            self.free(row.name, row.intent_id)
+        return {row.name for row in found} - {row.name for row in left}
+
+    def keys_in_use(
+        self, spki_sha256s: list[bytes], names: list[str]
+    ) -> tuple[set[str], list[tuple[bytes, Holder]]]:
+        """Return those of the names that are claimed, and whose certificates the keys stand in."""
+        return known_keys.in_use(self._session, spki_sha256s, names)
 
     def free(self, name: str, intent_id: str) -> bool:
         """Give a name back; tell whether it was still held by this intent."""

@@ -8,11 +8,11 @@ import pytest
 
 from pki import audit, lookup, parties
 from pki.errors import Conflict, PkiError
-from pki.ids import Edition, SerialNumber
+from pki.ids import SerialNumber
 from pki.issue import Issued, IssueRequest, issue, issue_many, linted_twin
 from pki.issue.order import place
 from pki.issue.twins import SAMPLE, linted_tbs
-from pki.model import IntentState, Principal, Role
+from pki.model import Principal, Role
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite, generate
 from pki.services import Services
@@ -94,8 +94,10 @@ def test_of_two_that_exclude_each_other_the_first_is_issued(full: Services) -> N
         "DEMOAC00000007",
     ]
     assert problems(full) == []
-    (left,) = lookup.intents(full.deployment, ADMIN)
-    assert (left.edition, left.state) == (Edition.ISO20, IntentState.SIGNING)
+    assert lookup.intents(full.deployment, ADMIN) == []  # nobody saw its certificate
+    with full.deployment.store.read() as tx:
+        actions = [e.action for chain in tx.audit.chains() for e in tx.audit.entries(chain)]
+    assert actions.count("certificate.abandon") == 1
 
 
 def test_i2_a_group_with_a_serial_that_is_taken_stores_nothing(anywhere: Services) -> None:

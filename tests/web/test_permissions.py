@@ -255,6 +255,7 @@ _INSIDE = {
     "authorize/places.py:covers",
     "ceremony/values.py:transcript",
     "enrol/consent.py:settle",
+    "issue/phases.py:abandon",
     "issue/phases.py:carry_out",
     "issue/rules.py:check_name",
     "issue/rules.py:judge_again",

@@ -23,7 +23,7 @@ def message_json(message: StationMessage) -> dict[str, Any]:
         "version": message.version,
         "action": message.action,
         "call": "DataTransfer" if message.version == "1.6" else message.action,
-        "payload": json.loads(message.payload) if message.payload else None,
+        "payload": json.loads(message.payload) if message.ready else None,
         "state": message.state.value,
         "createdAt": format_time(message.created_at),
         "createdBy": message.created_by,

@@ -41,6 +41,7 @@ from pki.realtime import RealTime, WebHook
 from pki.settings import MIN_PASSPHRASE, Settings
 from pki.settings.keys import Backend, Delegated, Prove
 from pki.signer import RemoteKeys, SignerClient
+from pki.stations import signing
 from pki.status import Answers, View, refresh
 from pki.store.db import Database
 from pki.store.grants import signer_grants
@@ -119,7 +120,7 @@ class Services:
             every=2.0,
             work=lambda: delivery.run(self.deployment, self.settings.outbound),
         )
-        queue = Job(name="stations", every=60.0, work=self._prune_stations)
+        queue = Job(name="stations", every=60.0, work=self._keep_stations)
         expiries = Job(name="expiry", every=600.0, work=lambda: expiry.notify(self.deployment))
         push = Job(name="partner-push", every=2.0, work=lambda: push_due(self.partners))
         marks = Job(name="page-marks", every=3600.0, work=lambda: forget_old(self.partners))
@@ -133,8 +134,9 @@ class Services:
         others = (fetch, prune, token_keys, generations, expire, provide, webhooks, audited)
         return (*own, *others, *roaming)
 
-    def _prune_stations(self) -> int:
-        return stations.prune(self.deployment) + consent.prune(self.deployment)
+    def _keep_stations(self) -> int:
+        done = signing.finish(self.deployment) + stations.prune(self.deployment)
+        return done + consent.prune(self.deployment)
 
     def close(self) -> None:
         """End the view's thread, tell what is still to be told, give back database connections."""

@@ -38,7 +38,7 @@ class StationMessage:
         version: of OCPP: 1.6, 2.0.1 or 2.1.
         use: certificateType of a CertificateSigned, else empty.
         digest: of what asked for it; of two open messages with the same one there is one.
-        payload: JSON; empty while `making`.
+        payload: JSON; while `making` what it will hold beside the chain, or empty.
         answer: JSON of the station's answer, or of its CALLERROR.
         certificate: fingerprint of what a CertificateSigned carries.
     """
@@ -58,3 +58,8 @@ class StationMessage:
     certificate: str | None = None
     answer: str | None = None
     answered_at: dt.datetime | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether its payload is complete: a CertificateSigned has its certificate."""
+        return self.certificate is not None or self.action != "CertificateSigned"

@@ -116,7 +116,7 @@ def ask(deployment: Deployment, principal: Principal, asked: Asked) -> StationMe
         )
         if not tx.stations.add(message):  # another asked the same at the same moment
             return tx.stations.open_like(operator, asked.station_id, same) or message
-        record(tx, message, principal, message.created_at, "station.ask")
+        record(tx, message, principal.name, message.created_at, "station.ask")
     return message
 
 
@@ -150,12 +150,13 @@ def operator_of(principal: Principal, named: str | None) -> str:
 def new_id(tx: Transaction, now: dt.datetime) -> str:
     """Return an id that sorts behind every other: messages are sent in the order of asking."""
     newest = tx.stations.newest() or ""
-    begun = newest.startswith(_prefix(now))
+    begun = newest.startswith(first_id(now))
     number = int(newest.split("-")[1], 16) + 1 if begun else 0
-    return f"{_prefix(now)}{number:06x}-{secrets.token_hex(6)}"
+    return f"{first_id(now)}{number:06x}-{secrets.token_hex(6)}"
 
 
-def _prefix(at: dt.datetime) -> str:
+def first_id(at: dt.datetime) -> str:
+    """Return what every id of a message that was made at a time or later begins with or follows."""
     return f"{int(at.timestamp()):010x}-"
 
 
@@ -184,13 +185,13 @@ def require_room(tx: Transaction, operator: str, station_id: str) -> None:
 
 
 def record(
-    tx: Transaction, message: StationMessage, principal: Principal, at: dt.datetime, action: str
+    tx: Transaction, message: StationMessage, actor: str, at: dt.datetime, action: str
 ) -> None:
     """Write down what was done with a message."""
     audit.note(
         tx,
         at,
-        principal.name,
+        actor,
         action,
         message.message_id,
         {
@@ -263,7 +264,7 @@ def answer(
         answered = replace(found, state=_outcome(told), answer=text, answered_at=now)
         if not tx.stations.move(answered, found.state):
             raise _answered_before()
-        record(tx, answered, principal, now, "station.answer")
+        record(tx, answered, principal.name, now, "station.answer")
     return answered
 
 
@@ -291,7 +292,7 @@ def prune(deployment: Deployment) -> int:
     now = deployment.clock.now()
     with deployment.store.write() as tx:
         closed = tx.stations.expire(now)
-    oldest = _prefix(now - RETENTION)
+    oldest = first_id(now - RETENTION)
     return closed + batches.each_apart(deployment, lambda tx, most: tx.stations.prune(oldest, most))
 
 

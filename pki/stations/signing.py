@@ -2,7 +2,8 @@
 SignCertificate of OCPP: a station asks for a certificate, which then waits for it.
 
 A request is reserved before anything is issued: sent twice, or by two at once, it issues once. A
-crash leaves a reservation; a later try hands out what was issued under it, or else replaces it.
+crash leaves a reservation; a job, or a later try, hands out what was issued under it, and a try
+replaces one under which nothing was.
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ from pki.pkix.csr import CertificateRequest
 from pki.pkix.hashes import issuer_hashes
 from pki.pkix.profiles import Kind, find
 from pki.ports import Deployment
+from pki.ports.stations import MessageFilter
 from pki.stations import (
     LIFE,
     SIGNED,
     digest,
+    first_id,
     new_id,
     operator_of,
     payload_of,
@@ -45,6 +48,7 @@ from pki.stations import (
 
 _ABANDONED: Final = dt.timedelta(minutes=1)
 """After that a reservation belongs to nobody who still works on it."""
+_PAGE: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +103,7 @@ def certify(
         if chain is None:
             named = replace(order, intent_id=_intent_of(reserved))
             chain = issue(deployment, principal, named).chain
-        return _queue(deployment, principal, asked, reserved, chain)
+        return _queue(deployment, principal.name, reserved, chain)
     except PkiError:
         with suppress(PkiError), deployment.store.write() as tx:
             tx.stations.drop(reserved.message_id)
@@ -254,7 +258,7 @@ def _reserve(
             action=SIGNED,
             use=asked.use or "",
             digest=same,
-            payload="",
+            payload="" if asked.request_id is None else json.dumps({"requestId": asked.request_id}),
             state=MessageState.MAKING,
             created_at=now,
             created_by=principal.name,
@@ -277,22 +281,45 @@ def _chain_made(deployment: Deployment, reserved: StationMessage) -> tuple[bytes
         return None if made is None else chain_of(tx, made)
 
 
+def finish(deployment: Deployment) -> int:
+    """
+    Let certificates wait for their stations that a killed process had issued; return how many.
+
+    The station was told *Accepted* if its CSMS asked again at once, and need not ask a third time.
+    """
+    now, finished = deployment.clock.now(), 0
+    after, making = first_id(now - LIFE), MessageFilter(state=MessageState.MAKING)
+    while True:
+        with deployment.store.read() as tx:
+            page = tx.stations.page(making, after, _PAGE)
+        for reserved in page:
+            with suppress(PkiError):
+                finished += _finished(deployment, reserved, now)
+        if len(page) < _PAGE:
+            return finished
+        after = page[-1].message_id
+
+
+def _finished(deployment: Deployment, reserved: StationMessage, now: dt.datetime) -> bool:
+    chain = None
+    if reserved.created_at + _ABANDONED <= now:
+        chain = _chain_made(deployment, reserved)
+    if chain is not None:
+        _queue(deployment, reserved.created_by, reserved, chain)
+    return chain is not None
+
+
 def _queue(
-    deployment: Deployment,
-    principal: Principal,
-    asked: SignRequest,
-    reserved: StationMessage,
-    chain: tuple[bytes, ...],
+    deployment: Deployment, actor: str, reserved: StationMessage, chain: tuple[bytes, ...]
 ) -> StationMessage:
     now = deployment.clock.now()
     payload: dict[str, Any] = {"certificateChain": "".join(map(pem.encode, chain))}
-    if asked.use is not None:
-        payload["certificateType"] = asked.use
-    if asked.request_id is not None:
-        payload["requestId"] = asked.request_id
+    if reserved.use:
+        payload["certificateType"] = reserved.use
+    payload |= json.loads(reserved.payload or "{}")
     message = replace(
         reserved,
-        payload=payload_of(asked.version, SIGNED, payload),
+        payload=payload_of(reserved.version, SIGNED, payload),
         state=MessageState.PENDING,
         certificate=Fingerprint.of(chain[0]).value,
     )
@@ -303,5 +330,5 @@ def _queue(
                 return other  # two found at once what a crash had left
             raise Conflict("overtaken", "Another request of this station overtook this one.")
         tx.stations.supersede(message)
-        record(tx, message, principal, now, "station.sign")
+        record(tx, message, actor, now, "station.sign")
     return message

@@ -20,12 +20,17 @@ from pki.stations.signing import SignRequest, certify
 from tests.faults.killer import Fuse, KillingStore
 
 OPERATOR: Final = Principal(name="operator", role=Role.CPO, parties=("DECPA",))
+REQUEST_ID: Final = 17
 
 
 def asked(csr: Path) -> SignRequest:
     """Return what the station asks for."""
     return SignRequest(
-        version="2.0.1", station_id="cs-1", request=csr.read_bytes(), use="V2GCertificate"
+        version="2.1",
+        station_id="cs-1",
+        request=csr.read_bytes(),
+        use="V2GCertificate",
+        request_id=REQUEST_ID,
     )
 
 

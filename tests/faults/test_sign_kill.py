@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import shutil
 import signal
 import subprocess
@@ -15,12 +16,15 @@ import pytest
 from pki import lookup, parties
 from pki.clock import FixedClock
 from pki.model import MessageState, Reason, Role, StationMessage
+from pki.pkix import pem
+from pki.pkix.certificate import load
 from pki.pkix.profiles import Kind
 from pki.ports import Deployment
+from pki.render_stations import message_json
 from pki.revoke import revoke
 from pki.stations import MessageFilter, messages
-from pki.stations.signing import certify
-from tests.faults.sign_killer import OPERATOR, asked
+from pki.stations.signing import certify, finish
+from tests.faults.sign_killer import OPERATOR, REQUEST_ID, asked
 from tests.homes import ADMIN, opened
 from tests.web.calling import csr as made_csr
 
@@ -91,6 +95,42 @@ def test_the_next_try_hands_out_what_there_is_and_issues_once(
         assert left in ([], [message.certificate])
         assert certify(after, OPERATOR, asked(own / "station.csr")) == message
         assert [m.message_id for m in _pending(after)] == [message.message_id]
+
+
+def test_what_was_issued_waits_for_its_station_without_another_try(
+    home: Path, steps: int, tmp_path: Path
+) -> None:
+    own = Path(shutil.copytree(home, tmp_path / "home"))
+    status, _ = _kill_at(own, steps - 1)
+    assert status == -signal.SIGKILL
+    with opened(own) as services:
+        deployment = services.deployment
+        (made,) = _certificates(deployment)
+        assert finish(deployment) == 0  # somebody may still be at work
+        assert _pending(deployment) == []
+        after = replace(deployment, clock=FixedClock(deployment.clock.now() + LATER))
+        assert [finish(after), finish(after)] == [1, 0]
+        (message,) = _pending(after)
+        payload = json.loads(message.payload)
+        assert (message.certificate, payload["certificateType"]) == (made, "V2GCertificate")
+        assert payload["requestId"] == REQUEST_ID
+        assert (
+            load(pem.certificates(payload["certificateChain"], limit=3)[0]).fingerprint.value
+            == made
+        )
+        assert certify(after, OPERATOR, asked(own / "station.csr")) == message
+
+
+def test_a_job_leaves_alone_what_nobody_issued(home: Path, steps: int, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(home, tmp_path / "home"))
+    _kill_at(own, steps - 3)
+    with opened(own) as services:
+        after = replace(
+            services.deployment, clock=FixedClock(services.deployment.clock.now() + LATER)
+        )
+        assert (finish(after), _pending(after)) == (0, [])
+        (left,) = messages(after, OPERATOR, MessageFilter(state=MessageState.MAKING))
+        assert message_json(left)["payload"] is None
 
 
 def test_what_was_revoked_meanwhile_is_not_handed_out(

@@ -265,7 +265,6 @@ _INSIDE = {
     "repeat.py:once",
     "repeat.py:once_apart",
     "stations/__init__.py:operator_of",
-    "stations/__init__.py:record",
     "status/responders.py:make",
     "validate/after.py:require_own",
     "validate/receipts.py:write",

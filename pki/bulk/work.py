@@ -5,11 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import x448
-from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from pki.bulk.keys import KeyPlace, RowKeys
 from pki.bulk.rows import Fault, Row
@@ -19,7 +18,7 @@ from pki.issue import UNFINISHED, Issued, IssueRequest, abandon, issue_many, pla
 from pki.model import CertificateRecord, IntentState, Principal
 from pki.pkix import csr
 from pki.pkix.profiles import Kind, find
-from pki.pkix.suites import PublicKey, Suite
+from pki.pkix.suites import Suite
 from pki.ports import Deployment
 
 _ID_DIGITS: Final = 24
@@ -46,14 +45,12 @@ class Ready:
 
     Attributes:
         keys: that its CSR proved to be held, or that were made here.
-        public_key: the first of them, where it is at hand.
     """
 
     line: int
     name: str
     not_after: dt.datetime | None
     keys: RowKeys
-    public_key: PublicKey | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +93,7 @@ def prepare_rows(
 
 def _ready_or_fault(kind: Kind, row: Row, keys: KeyPlace | None) -> Ready | Fault:
     try:
-        found, public_key = _keys(kind, row, keys)
+        found = _keys(kind, row, keys)
     except PkiError as error:
         return Fault.of(row.line, error)
     return Ready(
@@ -104,11 +101,10 @@ def _ready_or_fault(kind: Kind, row: Row, keys: KeyPlace | None) -> Ready | Faul
         name=row.name,
         not_after=row.not_after,
         keys=found,
-        public_key=public_key,
     )
 
 
-def _keys(kind: Kind, row: Row, keys: KeyPlace | None) -> tuple[RowKeys, PublicKey | None]:
+def _keys(kind: Kind, row: Row, keys: KeyPlace | None) -> RowKeys:
     if row.csr is not None:
         parsed = csr.parse(row.csr)
         profile = find(kind, parsed.suite.edition)
@@ -120,7 +116,7 @@ def _keys(kind: Kind, row: Row, keys: KeyPlace | None) -> tuple[RowKeys, PublicK
                 "common_name_mismatch", f"The CSR names {parsed.common_name}, the row {row.name}."
             )
         other = parsed.alternate_key.public_bytes_raw() if parsed.alternate_key else None
-        return RowKeys(parsed.spki, other), parsed.public_key
+        return RowKeys(parsed.spki, other)
     if keys is None:
         raise BadInput(
             "csr_missing",
@@ -129,7 +125,7 @@ def _keys(kind: Kind, row: Row, keys: KeyPlace | None) -> tuple[RowKeys, PublicK
         )
     profile = find(kind, keys.suite.edition)
     csr.check_common_name(profile, row.name)  # no key for a wrong name
-    return keys.of(row.name, profile), None
+    return keys.of(row.name, profile)
 
 
 def issue_rows(
@@ -170,14 +166,10 @@ def _done(line: int, outcome: Issued | PkiError) -> Done | Fault:
 
 def _request(form: Form, row: Ready, intent_id: str | None = None) -> IssueRequest:
     spki, alternate = row.keys
-    key = row.public_key or load_der_public_key(spki)
-    if not isinstance(key, PublicKey):
-        raise TypeError("a row is ready with a key of no suite")
     return IssueRequest(
         kind=form.kind,
         edition=form.edition,
         suite=form.suite,
-        public_key=key,
         spki=spki,
         alternate_key=x448.X448PublicKey.from_public_bytes(alternate) if alternate else None,
         common_name=row.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import cast
 
 from cryptography.hazmat.primitives.serialization import load_der_public_key
@@ -12,7 +13,7 @@ from pki.ceremony.values import Transcript, digest, of_certificate, transcript
 from pki.errors import BadInput, Conflict, NotFound
 from pki.hierarchy import IssuerPlan
 from pki.ids import quote
-from pki.issue import Order, carry_out, spki_hash
+from pki.issue import Order, carry_out
 from pki.model import CertificateRecord, Issuer, Principal
 from pki.pkix.certificate import load
 from pki.pkix.profiles import find
@@ -147,7 +148,7 @@ def _signed(deployment: Deployment, principal: Principal, order: Order) -> Certi
 
 def _signed_before(deployment: Deployment, order: Order) -> CertificateRecord | None:
     with deployment.store.read() as tx:
-        known = tx.certificates.by_key(spki_hash(order.public_key))
+        known = tx.certificates.by_key(hashlib.sha256(order.spki).digest())
     wanted = (order.issuer.issuer_id, order.profile.kind, order.subject.text)
     return next((r for r in known if (r.issuer_id, r.kind, r.subject) == wanted), None)
 

@@ -16,7 +16,7 @@ from pki.ceremony.values import Transcript, digest, of_certificate, transcript
 from pki.errors import Conflict, NotFound, PolicyViolation
 from pki.hierarchy import ROOT_DOMAINS, IssuerPlan
 from pki.ids import Fingerprint
-from pki.issue import Order, spki_hash, twin_of
+from pki.issue import Order, twin_of
 from pki.model import (
     Anchor,
     CertificateRecord,
@@ -360,7 +360,7 @@ def _record(deployment: Deployment, one: _Proven) -> CertificateRecord:
         not_before=order.not_before,
         not_after=order.not_after,
         owner="",
-        spki_sha256=spki_hash(order.public_key),
+        spki_sha256=hashlib.sha256(order.spki).digest(),
         intent_id=secrets.token_hex(12),
         issued_at=deployment.clock.now(),
     )

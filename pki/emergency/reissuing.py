@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Final, cast
+from typing import Final
 
 from pki import access
 from pki.emergency import cases, notices
@@ -22,7 +22,6 @@ from pki.issue import IssueRequest, issue
 from pki.model import CertificateRecord, Principal, Reason
 from pki.pkix.certificate import load
 from pki.pkix.profiles import Kind
-from pki.pkix.suites import PublicKey
 from pki.ports import Deployment, Transaction
 from pki.provision import life, upkeep
 
@@ -187,7 +186,7 @@ def _replaced(
         raise PolicyViolation("new_key_needed", "Its key was lost; its owner makes another.")
     request = IssueRequest(
         kind=Kind.SECC if record.kind is Kind.PE_SECC else record.kind,
-        public_key=cast("PublicKey", load(record.der).public_key),
+        spki=load(record.der).spki,
         common_name=record.common_name,
         issuer=record.issuer_id.rpartition(".g")[0],
         not_after=record.not_after,

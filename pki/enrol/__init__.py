@@ -17,7 +17,7 @@ from pki.errors import BadInput, NotAllowed, PolicyViolation
 from pki.ids import Fingerprint
 from pki.issue import Issued, IssueRequest, Order, chain_to_root, issue, judged, newest_issuer
 from pki.model import CertificateRecord, Principal, Role
-from pki.pkix import build, csr
+from pki.pkix import csr
 from pki.pkix.profiles import find
 from pki.ports import Deployment
 
@@ -70,7 +70,7 @@ def admit(
         kind=order.profile.kind,
         owner=order.owner,
         common_name=order.common_name,
-        spki=build.spki(order.public_key),
+        spki=order.spki,
         request=request.request,
         always=not consented,
     )

@@ -202,7 +202,7 @@ def order_for(
         profile=profile,
         issuer=issuer,
         issuer_certificate=certificate,
-        public_key=public_key,
+        spki=build.spki(public_key),
         suite=plan.suite,
         subject=build.subject(
             profile,

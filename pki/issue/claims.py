@@ -97,7 +97,7 @@ def require_lone_keys(deployment: Deployment, tx: Transaction, wanted: Sequence[
     """
     orders: dict[bytes, list[Order]] = {}
     for claim in (each for each in wanted if not each.order.profile.ca):
-        key = hashlib.sha256(claim.order.key_octets()).digest()
+        key = hashlib.sha256(claim.order.spki).digest()
         orders.setdefault(key, []).append(claim.order)
     keys = list(orders)
     names = [_key_name(key) for key in keys if _shares(deployment, orders[key][0])]
@@ -124,7 +124,7 @@ def _look_for_intents(deployment: Deployment, tx: Transaction, wanted: Iterable[
     """Refuse a key that may have one certificate only and that an intent of another kind is for."""
     reuse = deployment.enrolment.tenant
     keys = [
-        claim.order.key_octets()
+        claim.order.spki
         for claim in wanted
         if claim.order.profile.own_key and not reuse(claim.order.owner).reuse_keys
     ]

@@ -18,8 +18,9 @@ from pki.issue.claims import claimed
 from pki.issue.values import Order, require_suite, suite_for, validity_end
 from pki.model import Holder, Issuer, IssuerState, Principal, Role
 from pki.pkix import alternate, build, csr
+from pki.pkix.leaf_cut import suite_of_spki
 from pki.pkix.profiles import Kind, Profile, find
-from pki.pkix.suites import PrivateKey, PublicKey, Suite, generate, suite_of
+from pki.pkix.suites import PrivateKey, Suite, generate
 from pki.ports import Deployment, Transaction
 
 
@@ -31,8 +32,8 @@ class IssueRequest:
     Attributes:
         kind: a leaf kind.
         request: CSR as DER or PEM; None to have the key generated here.
-        public_key: of a key that the caller made and has proven to hold, in place of a CSR.
-        spki: that key as `pki.pkix.build.spki` writes it, from whoever has it already.
+        spki: in place of a CSR, a key that the caller made or saw proven to be held, as
+            `pki.pkix.build.spki` writes it.
         alternate_key: the X448 key beside it, where the profile has one.
         common_name: with a CSR, the CN that the caller demands, compared with the CSR's; without
             one, the CN.
@@ -47,7 +48,6 @@ class IssueRequest:
 
     kind: Kind
     request: bytes | None = None
-    public_key: PublicKey | None = None
     spki: bytes | None = None
     alternate_key: x448.X448PublicKey | None = None
     common_name: str | None = None
@@ -171,7 +171,6 @@ def ignored_by(principal: Principal, request: IssueRequest) -> tuple[str, ...]:
 class _Asked:
     """What a request says by itself, whatever the store holds."""
 
-    public_key: PublicKey
     suite: Suite
     common_name: str
     spki: bytes
@@ -189,11 +188,10 @@ class _Asked:
 
 def _key_and_name(request: IssueRequest) -> _Asked:
     if request.request is None:
-        return _generated(request) if request.public_key is None else _given(request)
+        return _generated(request) if request.spki is None else _given(request, request.spki)
     parsed = csr.parse(request.request)
     require_suite(request.edition, request.suite, parsed.suite)
     return _Asked(
-        public_key=parsed.public_key,
         suite=parsed.suite,
         common_name=parsed.common_name,
         spki=parsed.spki,
@@ -202,16 +200,15 @@ def _key_and_name(request: IssueRequest) -> _Asked:
     )
 
 
-def _given(request: IssueRequest) -> _Asked:
-    suite = suite_of(request.public_key)
-    if request.common_name is None or suite is None or request.public_key is None:
+def _given(request: IssueRequest, spki: bytes) -> _Asked:
+    suite = suite_of_spki(spki)
+    if request.common_name is None or suite is None:
         raise BadInput("csr_missing", "Give a CSR, or the name to generate a key for.")
     require_suite(request.edition, request.suite, suite)
     return _Asked(
-        public_key=request.public_key,
         suite=suite,
         common_name=request.common_name,
-        spki=request.spki or build.spki(request.public_key),
+        spki=spki,
         alternate_key=request.alternate_key,
     )
 
@@ -222,7 +219,6 @@ def _generated(request: IssueRequest) -> _Asked:
     suite = suite_for(request.edition, request.suite)
     key = generate(suite)
     return _Asked(
-        public_key=key.public_key(),
         suite=suite,
         common_name=request.common_name,
         spki=build.spki(key.public_key()),
@@ -262,7 +258,7 @@ def _order(  # noqa: PLR0913 - who asks for what, and what is known
         profile=profile,
         issuer=issuer,
         issuer_certificate=line.certificate,
-        public_key=asked.public_key,
+        spki=asked.spki,
         suite=asked.suite,
         subject=build.subject(
             profile,
@@ -273,7 +269,6 @@ def _order(  # noqa: PLR0913 - who asks for what, and what is known
         common_name=common_name,
         owner=owner,
         alternate_key=asked.alternate_key,
-        spki=asked.spki,
         intent_id=request.intent_id,
         claims=claimed(limits, profile, common_name, owner, asked.spki_sha256),
         not_before=begin,

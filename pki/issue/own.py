@@ -30,7 +30,7 @@ def own_leaf(
         profile=profile,
         issuer=issuer,
         issuer_certificate=certificate,
-        public_key=public_key,
+        spki=build.spki(public_key),
         suite=issuer.suite,
         subject=build.subject(
             profile,

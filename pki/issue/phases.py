@@ -297,7 +297,7 @@ def _new_record(work: _Work, now: dt.datetime) -> CertificateRecord:
         not_before=order.not_before,
         not_after=order.not_after,
         owner=order.owner,
-        spki_sha256=hashlib.sha256(order.key_octets()).digest(),
+        spki_sha256=hashlib.sha256(order.spki).digest(),
         intent_id=intent.intent_id,
         issued_at=now,
     )

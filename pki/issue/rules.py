@@ -204,7 +204,7 @@ def judge_again(
     profile, name, owner = order.profile, order.common_name, order.owner
     check_name(tx, rules, principal, profile.kind, name, owner, now)
     check_window(tx, rules, profile, name, owner, now, again=False)
-    key = hashlib.sha256(order.key_octets()).digest()
+    key = hashlib.sha256(order.spki).digest()
     blocked, held = tx.certificates.known_keys([key])
     history = History(blocked=bool(blocked), holders=[holder for _, holder in held])
-    check_key(history, rules, profile, order.suite, order.key_octets(), name, owner)
+    check_key(history, rules, profile, order.suite, order.spki, name, owner)

@@ -46,7 +46,7 @@ def linted_tbs(deployment: Deployment, order: Order, serial: SerialNumber) -> by
         return linted_twin(deployment, order, serial)
     tbs = template.fill(_filling(order, serial))
     der = build.assemble(tbs, order.issuer.suite, _zeros(order.issuer.suite))
-    view = template.view(tbs, der, order.suite, order.key_octets())
+    view = template.view(tbs, der, order.suite, order.spki)
     if view is None:
         raise PolicyViolation("lint_failed", "The certificate differs from its linted template.")
     _refuse(lint.lint_varying(view))
@@ -197,8 +197,8 @@ def _filling(order: Order, serial: SerialNumber) -> Filling:
         serial=serial.as_int.to_bytes(serial.as_int.bit_length() // 8 + 1),
         times=encoded_time(order.not_before) + encoded_time(order.not_after),
         name=order.common_name.encode(),
-        spki=order.key_octets(),
-        key_id=build.key_id_of(order.key_octets(), short=order.profile.short_key_id),
+        spki=order.spki,
+        key_id=build.key_id_of(order.spki, short=order.profile.short_key_id),
     )
 
 

@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric import x448
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from pki.errors import BadInput, PolicyViolation
 from pki.ids import Edition
@@ -25,18 +26,18 @@ class Order:
 
     Attributes:
         issuer_certificate: None for a root, which signs itself.
+        spki: the key, of that suite, as `pki.pkix.build.spki` writes it.
         new_issuer: the CA that comes to life with this certificate, or None.
         prepared: that CA signs status only, until `pki.rotate` switches to it.
         alternate_key: X448 key beside an Ed448 one, where the profile has it.
         intent_id: that its intent shall have; None: any.
-        spki: the key as DER SubjectPublicKeyInfo, where somebody wrote it already.
         claims: what nobody else may get meanwhile; see `pki.issue.claims`.
     """
 
     profile: Profile
     issuer: Issuer
     issuer_certificate: Certificate | None
-    public_key: PublicKey
+    spki: bytes
     suite: Suite
     subject: Subject | GivenSubject
     common_name: str
@@ -47,12 +48,15 @@ class Order:
     alternate_key: x448.X448PublicKey | None = None
     prepared: bool = False
     intent_id: str | None = None
-    spki: bytes | None = None
     claims: tuple[str, ...] = ()
 
-    def key_octets(self) -> bytes:
-        """Return the key as DER SubjectPublicKeyInfo."""
-        return self.spki or build.spki(self.public_key)
+    @property
+    def public_key(self) -> PublicKey:
+        """The key; most of what becomes of an order needs its octets alone."""
+        key = load_der_public_key(self.spki)
+        if not isinstance(key, PublicKey):
+            raise TypeError("an order has a key of no suite")
+        return key
 
 
 def spki_hash(public_key: PublicKey) -> bytes:

@@ -89,6 +89,14 @@ KEYS: Final[dict[Suite, tuple[bytes, int, Curve | None]]] = {
 """The one encoding of a key of each suite: what stands before it, its size, its curve."""
 
 
+def suite_of_spki(spki: bytes) -> Suite | None:
+    """Return the suite of a key in its one encoding, or None where it is not written so."""
+    for suite, (head, size, _) in KEYS.items():
+        if len(spki) == len(head) + size and spki.startswith(head):
+            return suite
+    return None
+
+
 class Unusual(Exception):
     """Not to be read by cutting."""
 

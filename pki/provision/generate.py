@@ -24,7 +24,7 @@ from pki.model import (
     Principal,
     ProvisioningChain,
 )
-from pki.pkix import alternate
+from pki.pkix import alternate, build
 from pki.pkix.certificate import load
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import PrivateKey, Suite, generate
@@ -148,7 +148,7 @@ def prepare(
     key = generate_ed448() if car.suite is Suite.ED448 else generate(car.suite)
     request = IssueRequest(
         kind=Kind.CONTRACT,
-        public_key=key.public_key(),
+        spki=build.spki(key.public_key()),
         common_name=emaid.normalised,
         edition=car.edition,
         suite=car.suite,

@@ -13,6 +13,7 @@ from pki.errors import PolicyViolation
 from pki.ids import Fingerprint
 from pki.issue import Order, carry_out, lint_fully
 from pki.model import CertificateRecord, CrossCertificate, Issuer, Principal
+from pki.pkix import build
 from pki.pkix.certificate import load
 from pki.pkix.profiles import Profile, find
 from pki.pkix.subject import GivenSubject
@@ -102,7 +103,7 @@ def _order(deployment: Deployment, by: Issuer, subject: Issuer) -> Order:
         profile=profile_of(by),
         issuer=by,
         issuer_certificate=signer,
-        public_key=cast("PublicKey", certified.public_key),
+        spki=build.spki(cast("PublicKey", certified.public_key)),
         suite=subject.suite,
         subject=GivenSubject(certified.x509.subject),
         common_name=certified.subject_text,

@@ -147,9 +147,8 @@ def test_a_key_stands_for_one_station(deployment: Deployment) -> None:
 def test_a_key_of_a_ca_is_certified_for_nothing_else(deployment: Deployment) -> None:
     with deployment.store.read() as tx:
         ca = next(i for i in tx.issuers.all() if i.kind is Kind.CPO_SUB_CA2)
-    key = load(ca.certificate).public_key
-    assert isinstance(key, ec.EllipticCurvePublicKey)
-    request = IssueRequest(kind=Kind.SECC, public_key=key, common_name="DECPAE1")
+    key = load(ca.certificate).spki
+    request = IssueRequest(kind=Kind.SECC, spki=key, common_name="DECPAE1")
     with pytest.raises(PkiError) as caught:
         issue(deployment, CPO, request)
     assert caught.value.code == "key_reused"

@@ -28,7 +28,7 @@ from pki.model import Principal
 from pki.pkix import pem
 from pki.services import Services
 
-CHUNK: Final = 400
+CHUNK: Final = 1000
 """Rows that share their commits."""
 _WATCH_SECONDS: Final = 0.5
 _RARELY: Final = 50_000

@@ -11,6 +11,7 @@ import datetime as dt
 import warnings
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
+from unicodedata import category, normalize
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -299,11 +300,28 @@ def _printable(text: str) -> str:
 
 
 def normal_name(name: x509.Name) -> NormalName:
-    """Return a name in the form that RFC 5280 7.1 compares: case folded, white space collapsed."""
+    """Return a name in the form that RFC 5280 7.1 compares: prepared as RFC 4518 has it."""
     return tuple(
         frozenset(
-            (attribute.oid.dotted_string, " ".join(_text(attribute.value).casefold().split()))
-            for attribute in rdn
+            (attribute.oid.dotted_string, _prepared(_text(attribute.value))) for attribute in rdn
         )
         for rdn in name.rdns
     )
+
+
+def _prepared(text: str) -> str:
+    """Fold case, compose, drop what is not seen and collapse white space (RFC 4518 2.2 to 2.6)."""
+    if not (text.isascii() and text.isprintable()):
+        text = normalize("NFKC", "".join(map(_mapped, text)).casefold())
+    return " ".join(text.casefold().split())
+
+
+def _mapped(character: str) -> str:
+    """RFC 4518 2.2: separators and line breaks are spaces, other controls are nothing."""
+    if character in _BREAKS or category(character) in ("Zs", "Zl", "Zp"):
+        return " "
+    return "" if character in _UNSEEN or category(character) in ("Cc", "Cf") else character
+
+
+_BREAKS: Final = frozenset("\t\n\v\f\r\x85")
+_UNSEEN: Final = frozenset((*map(chr, range(0xFE00, 0xFE10)), *"\u034f\u180b\u180c\u180d\ufffc"))

@@ -130,8 +130,9 @@ def slice_certificate(der: bytes) -> CertificateSlices:
     Cut a certificate into its parts.
 
     Raises:
-        DerError: not the outer shape of a certificate, octets follow it, or it has extensions
-            without being version 3 (RFC 5280 4.1.2.9).
+        DerError: not the outer shape of a certificate, octets follow it, its two signature
+            algorithms differ (RFC 5280 4.1.1.2), or it has extensions without being version 3
+            (4.1.2.9).
     """
     outer = element_at(der, 0, len(der))
     if outer.tag != SEQUENCE or outer.end != len(der):
@@ -139,7 +140,7 @@ def slice_certificate(der: bytes) -> CertificateSlices:
     parts = list(children(der, outer))
     if len(parts) != 3:  # noqa: PLR2004 - what is signed, algorithm, signature
         raise DerError("not three parts")
-    tbs, _, signature = parts
+    tbs, algorithm, signature = parts
     require_octets(der, signature)
     fields = list(children(der, tbs))
     version = b""
@@ -148,6 +149,8 @@ def slice_certificate(der: bytes) -> CertificateSlices:
         fields = fields[1:]
     if len(fields) < 6:  # noqa: PLR2004 - serial, algorithm, issuer, validity, subject, key
         raise DerError("fields missing")
+    if der[fields[1].start : fields[1].end] != der[algorithm.start : algorithm.end]:
+        raise DerError("two signature algorithms that differ")
     issuer, subject, spki = fields[2], fields[4], fields[5]
     if fields[-1].tag == _EXTENSIONS:
         require_elements(der, fields[-1])

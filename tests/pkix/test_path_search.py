@@ -25,6 +25,7 @@ from pki.pkix.path import (
     Search,
     build,
     find,
+    links,
     openssl,
     signatures,
 )
@@ -50,7 +51,7 @@ class Work:
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> Work:
     seen = Work()
-    verify, certifies = openssl.verify, signatures.certifies
+    verify, verify_links, certifies = openssl.verify, links.verify, signatures.certifies
 
     def counting_verify(
         path: tuple[Certificate, ...], at: dt.datetime | None = None
@@ -58,11 +59,16 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
         seen.paths.append(path)
         return verify(path, at)
 
+    def counting_links(path: tuple[Certificate, ...]) -> NoPath | None:
+        seen.paths.append(path)
+        return verify_links(path)
+
     def counting_certifies(key: object, certificate: Any) -> bool:
         seen.single += 1
         return certifies(key, certificate)
 
     monkeypatch.setattr(openssl, "verify", counting_verify)
+    monkeypatch.setattr(links, "verify", counting_links)
     monkeypatch.setattr(build, "certifies", counting_certifies)
     return seen
 
@@ -103,7 +109,7 @@ def test_a_bomb_of_look_alikes_costs_a_set_number_of_checks(
 
 
 def test_a_bomb_that_reaches_an_anchor_is_bounded_as_well(work: Work) -> None:
-    """All look-alikes share the root's key, so every candidate up to OpenSSL looks right."""
+    """All look-alikes share the root's key, so every candidate looks right but for its names."""
     excluded = x509.NameConstraints(None, [x509.DirectoryName(makers.name("leaf"))])
     root = makers.ca("Same", extra=((excluded, True),))
     bomb = [makers.ca("Same", root, key=root.key) for _ in range(60)]
@@ -207,12 +213,14 @@ def test_a_branch_that_leads_nowhere_is_left_again() -> None:
     assert _names(found) == ["DEMOAC12345678", "A", "Root"]
 
 
-def test_a_certificate_that_openssl_leaves_out_is_no_part_of_a_path() -> None:
+def test_a_certificate_that_openssl_would_leave_out_is_no_part_of_a_path() -> None:
     """A stray CA of the root's own name must not stand in a path that never needed it."""
     root = make(Spec(common_name="Root"))
     stray = make(Spec(common_name="Root"))
     leaf = make(LEAF, root)
-    fault = openssl.verify((leaf.certificate, stray.certificate, root.certificate))
+    path = (leaf.certificate, stray.certificate, root.certificate)
+    assert links.are_needed(path)
+    fault = links.verify(path)
     assert fault is not None
     assert fault.fault is PathFault.SIGNATURE_INVALID
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from pki.pkix.certificate import Certificate
-from pki.pkix.path import openssl, structure
+from pki.pkix.path import links, names, openssl, structure
 from pki.pkix.path.signatures import certifies
 from pki.pkix.path.values import CONTRACT, NoPath, Path, PathFault, Rules
 
@@ -107,14 +107,18 @@ class Search:
         return NoPath(fault=PathFault.NO_PATH, detail=detail, certificate=top)
 
     def _verified(self, candidate: tuple[Certificate, ...]) -> Path | NoPath | None:
-        """Ask OpenSSL; None when the budget does not allow it."""
+        """Verify signatures, then compare names; None when the budget does not allow it."""
         cost = len(candidate)  # one per certificate below the anchor, one for a self-signed anchor
         if not self._candidates_left or self.signature_checks + cost > MAX_SIGNATURE_CHECKS:
             self._given_up = True
             return None
         self._candidates_left -= 1
         self.signature_checks += cost
-        return openssl.verify(candidate, self._rules.at) or Path(certificates=candidate)
+        if links.are_needed(candidate):
+            fault = links.verify(candidate)
+        else:
+            fault = openssl.verify(candidate, self._rules.at)
+        return fault or names.fault(candidate) or Path(certificates=candidate)
 
     def _candidates(self) -> Iterator[tuple[Certificate, ...]]:
         """Yield complete paths, those first whose key identifiers agree."""

@@ -8,7 +8,7 @@ from cryptography import x509
 
 from pki.clock import format_time
 from pki.pkix.certificate import Certificate
-from pki.pkix.path import names, policies
+from pki.pkix.path import policies
 from pki.pkix.path.signatures import of_certificate, weak_key, weak_signature
 from pki.pkix.path.values import NoPath, PathFault, Rules
 
@@ -35,7 +35,6 @@ def fault(path: tuple[Certificate, ...], rules: Rules) -> NoPath | None:
     return (
         _issuers(path)
         or _critical(path)
-        or _names(path)
         or _anchor(path[-1], rules)
         or _strength(path, rules)
         or _dates(path, rules)
@@ -81,11 +80,6 @@ def _critical(path: tuple[Certificate, ...]) -> NoPath | None:
                 what = extension.oid.dotted_string
                 return _profile(certificate, f"nobody knows its critical extension {what}")
     return None
-
-
-def _names(path: tuple[Certificate, ...]) -> NoPath | None:
-    found = names.fault(path)
-    return _profile(*found) if found is not None else None
 
 
 def _anchor(anchor: Certificate, rules: Rules) -> NoPath | None:

@@ -73,6 +73,22 @@ def test_a_leaf_may_bear_the_name_of_its_issuer() -> None:
     assert isinstance(_asked(leaf("Middle", stranger, key_ids=False), root, middle), NoPath)
 
 
+@pytest.mark.parametrize("serial", [2, 3])
+def test_a_serial_number_in_a_key_identifier_binds_no_renewed_ca(serial: int) -> None:
+    """RFC 5280 4.2.1.1 finds issuers by it, 6.1 does not ask it; the signature decides."""
+    root = ca("Root")
+    middle = ca("Middle", root, serial=2)
+    issuer = [x509.DirectoryName(name("Root"))]
+    named = x509.AuthorityKeyIdentifier(middle.certificate.key_id, issuer, serial)
+    end = leaf("Leaf", middle, key_ids=False, extra=((named, False),))
+    assert isinstance(_asked(end, root, middle), Path)
+    stranger = Held(certificate=middle.certificate, key=new_key())
+    forged = leaf("Leaf", stranger, key_ids=False, extra=((named, False),))
+    found = _asked(forged, root, middle)
+    assert isinstance(found, NoPath)
+    assert found.fault is PathFault.SIGNATURE_INVALID
+
+
 @pytest.mark.parametrize(
     "written",
     ["\xe4cme ROOT", "a\u0308cme root", "\xc4c\u00adme\u00a0Root", "\uff21\u0308cme root"],

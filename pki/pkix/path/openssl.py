@@ -77,7 +77,8 @@ def _translated(error: crypto.X509StoreContextError, path: tuple[Certificate, ..
     culprit = path[min(depth, len(path) - 1)]
     fault = _FAULTS.get(number, PathFault.PROFILE)
     if fault is PathFault.NO_PATH and _names_meet(path):
-        fault = PathFault.SIGNATURE_INVALID  # the key identifiers disagree: a twin of the issuer
+        fault = PathFault.SIGNATURE_INVALID  # a twin of the issuer
+        text = "its authorityKeyIdentifier is not that of the issuer's key"
     return NoPath(fault=fault, detail=f"{culprit.subject_text}: {text}", certificate=culprit)
 
 

@@ -136,9 +136,18 @@ def require(principal: Principal, action: Action, party: str | None = None) -> N
     if principal.role is Role.ADMIN:
         return
     if principal.role not in GRANTS[action]:
-        raise NotAllowed("role_not_allowed", f"The role {principal.role.value} may not {action}.")
+        may = sorted(role.value for role in GRANTS[action] | {Role.ADMIN})
+        raise NotAllowed(
+            "role_not_allowed",
+            f"The role {principal.role.value} may not {action}.",
+            hint=f"It takes a client with the role {' or '.join(may)}.",
+        )
     if party is not None and principal.role in SUBSCRIBERS and party not in principal.parties:
-        raise NotAllowed("party_not_allowed", f"This client may not act for {party}.")
+        raise NotAllowed(
+            "party_not_allowed",
+            f"This client may not act for {party}.",
+            hint="An administrator makes a client that may: pnc client add --party.",
+        )
 
 
 OWNER_ROLE: Final[Mapping[Kind, Role]] = {

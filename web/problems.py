@@ -51,7 +51,8 @@ OPCP_PREFIXES: Final = (
 )
 EST_PATH: Final = re.compile(
     r"(?:/[^/]*){0,4}?/"
-    r"(?:\.well-known/est|pki/est|cacerts|csrattrs|simpleenroll|simplereenroll)(?:/|$)"
+    r"(?:\.well-known/est|pki/est|cacerts|csrattrs|simpleenroll|simplereenroll|serverkeygen|fullcmc)"
+    r"(?:/|$)"
 )
 """Beginning of any path of EST, also of those that have no route."""
 

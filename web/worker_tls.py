@@ -50,6 +50,7 @@ def context_of(config: Config, _usual: Callable[[], ssl.SSLContext]) -> ssl.SSLC
     app: Application = config.app  # type: ignore[assignment]  # gunicorn loaded it
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(str(config.ssl_certfile), config.ssl_keyfile)
+    context.options |= ssl.OP_NO_RENEGOTIATION
     context.verify_mode = ssl.CERT_OPTIONAL
     context.sslobject_class = Telling
 

@@ -64,8 +64,20 @@ def with_errors(function: Function) -> Function:
             tell_proposed(proposed, as_json=bool(options.get("as_json")))
         except PkiError as error:
             fail(error, as_json=bool(options.get("as_json")))
+        except OSError as error:
+            if error.filename is None:  # no file that somebody named
+                raise
+            fail(_unusable(error), as_json=bool(options.get("as_json")))
 
     return wrapped
+
+
+def _unusable(error: OSError) -> BadInput:
+    return BadInput(
+        "file_unusable",
+        f"{error.filename} cannot be used: {error.strerror}.",
+        hint="Name a file or directory that you may read or write.",
+    )
 
 
 json_option = click.option(

@@ -22,7 +22,7 @@ from pki.errors import BadInput, PkiError, PolicyViolation
 from pki.ids import CpsName, Emaid, EvccId, HostName, Pcid, SeccId, StationSerial
 from pki.pkix import alternate, build, pem
 from pki.pkix.csr_cut import cut
-from pki.pkix.der import SEQUENCE, DerError, Element, children, element_at, encode
+from pki.pkix.der import SEQUENCE, DerError, Element, children, element_at, encode, oid_text
 from pki.pkix.profiles import Profile
 from pki.pkix.suites import PublicKey, Suite, key_of, suite_of, verifies
 
@@ -49,6 +49,11 @@ _MARKERS: Final = (
     b"-----BEGIN CERTIFICATE REQUEST-----",
     b"-----BEGIN NEW CERTIFICATE REQUEST-----",
 )
+_EXTENSION_REQUEST: Final = "1.2.840.113549.1.9.14"
+_ATTRIBUTE_NAMES: Final = {  # RFC 2985 5.4
+    "1.2.840.113549.1.9.2": "unstructuredName",
+    "1.2.840.113549.1.9.7": "challengePassword",
+}
 _BIT_STRING: Final = 0x03
 _VERSION_1: Final = bytes.fromhex("020100")
 _COMMON_NAME: Final = bytes.fromhex("0603550403")
@@ -65,7 +70,8 @@ class CertificateRequest:
         spki: DER SubjectPublicKeyInfo, re-encoded with named curve and uncompressed point.
         common_name: as it stands; `check_common_name` judges it.
         alternate_key: X448 key of an extension request for one; nothing proves that its owner asks.
-        ignored: what it asked for and does not get, such as `subject O`, `extension KeyUsage`.
+        ignored: what it asked for and does not get, such as `subject O`, `extension KeyUsage`,
+            `attribute challengePassword`.
     """
 
     public_key: PublicKey = field(compare=False)
@@ -188,7 +194,7 @@ def read_strictly(der: bytes) -> CertificateRequest:
 
 
 def _read(der: bytes) -> CertificateRequest:
-    subject, key = _slice(der)
+    subject, key, asked = _slice(der)
     request = x509.load_der_x509_csr(der)
     suite, public_key, spki = _key(request, key)
     if request.signature_algorithm_oid.dotted_string not in _SIGNATURES[suite]:
@@ -206,7 +212,7 @@ def _read(der: bytes) -> CertificateRequest:
         suite=suite,
         spki=spki,
         common_name=_common_name(attributes, der, subject),
-        ignored=_ignored(attributes, extensions),
+        ignored=(*_ignored(attributes, extensions), *asked),
         alternate_key=alternate.find(extensions),
     )
 
@@ -227,16 +233,23 @@ def _is_signed(request: x509.CertificateSigningRequest, public_key: PublicKey) -
     return True
 
 
-def _slice(der: bytes) -> tuple[Element, bytes]:
-    """Return subject and key as they stand, and refuse octets behind the request."""
+def _slice(der: bytes) -> tuple[Element, bytes, tuple[str, ...]]:
+    """Return subject and key as they stand, and name attributes; refuse octets behind it all."""
     outer = element_at(der, 0, len(der))
     if outer.tag != SEQUENCE or outer.end != len(der):
         raise DerError("not one SEQUENCE")
     info = element_at(der, outer.body, outer.end)
-    version, subject, key, *_ = children(der, info)
+    version, subject, key, *rest = children(der, info)
     if der[version.start : version.end] != _VERSION_1:
         raise _unreadable("its version is not 1")
-    return subject, der[key.start : key.end]
+    asked = (next(children(der, each), None) for part in rest for each in children(der, part))
+    named = dict.fromkeys(oid_text(der[kind.body : kind.end]) for kind in asked if kind)
+    others = (kind for kind in named if kind != _EXTENSION_REQUEST)
+    return (
+        subject,
+        der[key.start : key.end],
+        tuple(f"attribute {_ATTRIBUTE_NAMES.get(kind, kind)}" for kind in others),
+    )
 
 
 def _key(request: x509.CertificateSigningRequest, spki: bytes) -> tuple[Suite, PublicKey, bytes]:

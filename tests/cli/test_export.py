@@ -86,3 +86,14 @@ def test_what_does_not_fit_is_refused(
         status, output = _export(small_home, *options, typed=typed)
         assert (status, code in output) == (1, True), output
     assert not Path(target).exists()
+
+
+def test_a_place_that_cannot_be_written_is_named(
+    small_home: Path, issued: tuple[str, Path], tmp_path: Path
+) -> None:
+    serial, car = issued
+    absent = tmp_path / "nowhere" / "car"
+    words = (serial, "--out", str(absent))
+    for more in ((), ("--key", str(car / "key.pem"))):
+        status, output = _export(small_home, *words, *more, typed=f"{PHRASE}\n{PHRASE}\n")
+        assert (status, "[file_unusable]" in output, str(absent) in output) == (1, True, True)

@@ -128,6 +128,14 @@ def test_names_what_it_ignores() -> None:
         "extension SubjectAlternativeName",
         "extension 1.3.6.1.4.1.99999.1",
     )
+    builder = x509.CertificateSigningRequestBuilder().subject_name(name((CN, EMAID)))
+    for kind, value in (("1.2.840.113549.1.9.7", b"secret"), ("1.3.6.1.4.1.311.13.2.3", b"10.0")):
+        builder = builder.add_attribute(x509.ObjectIdentifier(kind), value)
+    made = builder.sign(key(Suite.P256, "holder"), hashes.SHA256())
+    assert sorted(csr.parse(der_of(made)).ignored) == [
+        "attribute 1.3.6.1.4.1.311.13.2.3",
+        "attribute challengePassword",
+    ]
 
 
 def test_writes_a_compressed_point_out() -> None:

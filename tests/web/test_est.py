@@ -245,7 +245,9 @@ def test_what_no_route_answers_is_told_in_a_line_of_text_too(shared: Caller, for
     assert all(problems.EST_PATH.match(form.format(operation)) for operation in est.OPERATIONS)
     wrong = shared.call("DELETE", form.format("cacerts"), role="cpo")
     missing = shared.get(form.format("cacerts").partition("?")[0] + "/a/b/c/d")
-    for answer, code in ((wrong, "method_not_allowed"), (missing, "path_unknown")):
+    absent = shared.post(form.format("serverkeygen"), role="cpo")  # RFC 7030 4.4, optional
+    answers = ((wrong, "method_not_allowed"), (missing, "path_unknown"), (absent, "path_unknown"))
+    for answer, code in answers:
         assert answer.mimetype == "text/plain"
         assert answer.text.startswith(f"{code}: ")
         assert answer.text.count("\n") == 1

@@ -9,16 +9,14 @@ from pki import access
 from pki.clock import UTC, parse_time
 from pki.errors import BadInput
 from pki.ids import Fingerprint, quote
-from pki.issue import tell
+from pki.issue import EXPIRING, mark_of, tell
 from pki.model import CertificateRecord, Expiring, Principal
 from pki.pkix.profiles import Kind
 from pki.ports import Deployment, Transaction
 
-EXPIRING: Final = "certificate.expiring"
 EXPIRED: Final = "certificate.expired"
 MAX_DAYS: Final = 3650
 _PAGE: Final = 200
-_MARK: Final = "expiry"
 
 Place = tuple[dt.datetime, Fingerprint]
 """End and fingerprint of a certificate: how lists of what expires are ordered."""
@@ -115,7 +113,7 @@ def _tell_page(
     deployment: Deployment, tx: Transaction, event: str, end: dt.datetime
 ) -> tuple[int, bool]:
     """Tell of one page behind the mark, and move the mark, in one transaction."""
-    name, now = f"{_MARK}.{event}", deployment.clock.now()
+    name, now = mark_of(event), deployment.clock.now()
     mark = tx.setting(name)
     page: list[Expiring] = []
     if mark is not None and event in tx.webhooks.wanted():

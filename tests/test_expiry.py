@@ -14,7 +14,7 @@ from pki import clients, events, expiry
 from pki.cli import main
 from pki.clock import FixedClock
 from pki.errors import BadInput, Conflict, PkiError
-from pki.issue import IssueRequest, issue, issue_many
+from pki.issue import EXPIRING, IssueRequest, issue, issue_many
 from pki.model import EnrolmentRules, Expiring, Naming, Principal, Reason, Role
 from pki.outbound import OutboundPolicy
 from pki.pkix.profiles import Kind
@@ -89,7 +89,7 @@ def _told(services: Services) -> list[tuple[str, str]]:
 
 
 def test_expiry_is_told_once_each_also_after_an_outage(anywhere: Services) -> None:
-    _listen(anywhere, Role.EMSP, "DEMOA", expiry.EXPIRING, expiry.EXPIRED)
+    _listen(anywhere, Role.EMSP, "DEMOA", EXPIRING, expiry.EXPIRED)
     now = anywhere.deployment.clock.now()
     assert expiry.notify(anywhere.deployment) == 0
     for number, days in ((1, 31), (2, 45), (3, 200)):
@@ -97,17 +97,28 @@ def test_expiry_is_told_once_each_also_after_an_outage(anywhere: Services) -> No
     later = _at(anywhere.deployment, now + 3 * DAY)
     assert expiry.notify(later) == 1
     assert expiry.notify(later) == 0
-    assert _told(anywhere) == [(expiry.EXPIRING, "1")]
+    assert _told(anywhere) == [(EXPIRING, "1")]
     # nobody ran the job for two months
     assert expiry.notify(_at(anywhere.deployment, now + 60 * DAY)) >= 3
     assert _told(anywhere) == [
         (expiry.EXPIRED, "1"),
         (expiry.EXPIRED, "2"),
-        (expiry.EXPIRING, "1"),
-        (expiry.EXPIRING, "2"),
+        (EXPIRING, "1"),
+        (EXPIRING, "2"),
     ]
     assert expiry.notify(_at(anywhere.deployment, now + 61 * DAY)) == 0
     assert len(_told(anywhere)) == 4
+
+
+def test_what_ends_within_the_notice_from_its_begin_is_told_of_at_once(anywhere: Services) -> None:
+    _listen(anywhere, Role.EMSP, "DEMOA", EXPIRING)
+    now = anywhere.deployment.clock.now()
+    assert expiry.notify(anywhere.deployment) == 0
+    for number, days in ((1, 10), (2, 31)):
+        _contract(anywhere.deployment, number, days)
+    assert _told(anywhere) == [(EXPIRING, "1")]
+    assert expiry.notify(_at(anywhere.deployment, now + 3 * DAY)) == 1
+    assert _told(anywhere) == [(EXPIRING, "1"), (EXPIRING, "2")]
 
 
 def test_issue_and_renewal_are_told_to_whose_certificate_it_is(small: Services) -> None:

@@ -33,7 +33,7 @@ from pki.issue.order import (
 )
 from pki.issue.own import attribute, own_leaf
 from pki.issue.phases import UNFINISHED, abandon, carry_out, carry_out_many
-from pki.issue.telling import tell
+from pki.issue.telling import EXPIRING, mark_of, tell
 from pki.issue.twins import lint_fully, linted_twin, longest, twin_of
 from pki.issue.values import Order, spki_hash, suite_for, validity_end
 from pki.model import CertificateRecord, Principal
@@ -161,6 +161,7 @@ def preview(
 
 
 __all__ = [
+    "EXPIRING",
     "UNFINISHED",
     "IssueRequest",
     "Issued",
@@ -181,6 +182,7 @@ __all__ = [
     "linted_twin",
     "made_before",
     "made_under",
+    "mark_of",
     "newest_issuer",
     "own_leaf",
     "place_many",

@@ -7,12 +7,13 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from pki.clock import format_time, sortable_id
+from pki.clock import format_time, parse_time, sortable_id
 from pki.model import CertificateRecord, Event
 from pki.ports import Transaction
 
 ISSUED: Final = "certificate.issued"
 RENEWED: Final = "certificate.renewed"
+EXPIRING: Final = "certificate.expiring"
 
 
 def tell(tx: Transaction, event: str, record: CertificateRecord, at: dt.datetime) -> None:
@@ -38,16 +39,33 @@ def tell(tx: Transaction, event: str, record: CertificateRecord, at: dt.datetime
 
 
 def tell_issued(tx: Transaction, records: Sequence[CertificateRecord], at: dt.datetime) -> None:
-    """Tell of new certificates, before they are stored; one with a forerunner renews it."""
+    """
+    Tell of new certificates, before they are stored; one with a forerunner renews it.
+
+    One that ends so soon that the job of `pki.expiry` looks behind its end is told of here.
+    """
     wanted = tx.webhooks.wanted()
     issued, renewed = ISSUED in wanted, RENEWED in wanted
-    if not (issued or renewed):
+    told_up_to = _told_up_to(tx) if EXPIRING in wanted else None
+    if not (issued or renewed or told_up_to):
         return
     for record in records:
         if issued:
             tell(tx, ISSUED, record, at)
         if renewed and _has_forerunner(tx, record):
             tell(tx, RENEWED, record, at)
+        if told_up_to and record.not_after <= told_up_to:
+            tell(tx, EXPIRING, record, at)
+
+
+def mark_of(event: str) -> str:
+    """Return the name under which the store keeps up to which end an event was told."""
+    return f"expiry.{event}"
+
+
+def _told_up_to(tx: Transaction) -> dt.datetime | None:
+    mark = tx.setting(mark_of(EXPIRING))
+    return parse_time(mark.partition(",")[0]) if mark else None
 
 
 def _has_forerunner(tx: Transaction, record: CertificateRecord) -> bool:

@@ -167,6 +167,8 @@ class Protocol(Timed):
         name = name.lower()
         if name == b"expect":
             self.expect_100_continue = value.lower() == b"100-continue"
+        elif name == b"transfer-encoding" and value.lower() != b"chunked":
+            raise _Refused(HTTPStatus.NOT_IMPLEMENTED)  # the parser takes gzip for plain octets
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:

@@ -32,6 +32,7 @@ _CODES: Final = {
     HTTPStatus.REQUEST_URI_TOO_LONG: "path_too_long",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "headers_too_long",
     HTTPStatus.INTERNAL_SERVER_ERROR: "internal",
+    HTTPStatus.NOT_IMPLEMENTED: "transfer_coding_unsupported",
 }
 
 

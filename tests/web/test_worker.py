@@ -171,13 +171,20 @@ def test_a_head_without_end_is_refused(running: Running) -> None:
         b"POST /ocsp HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"POST /ocsp HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
         b"POST /ocsp HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxx\r\n",
-        b"POST /ocsp HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
     ],
 )
 def test_what_is_no_request_is_refused_and_others_are_served(
     running: Running, octets: bytes
 ) -> None:
     assert problem(running.live.send(octets)) == (400, "request_malformed")
+    assert running.serves()
+
+
+@pytest.mark.parametrize("coding", ["gzip", "gzip, chunked", "identity, chunked"])
+def test_a_transfer_coding_that_we_do_not_know_is_refused(running: Running, coding: str) -> None:
+    head = f"POST /cpo/simpleenroll HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: {coding}\r\n\r\n"
+    answer = problem(running.live.send(head.encode() + b"1\r\nA\r\n0\r\n\r\n"))
+    assert answer == (501, "transfer_coding_unsupported")
     assert running.serves()
 
 

@@ -53,10 +53,11 @@ ACCOUNT_SECONDS: Final = 60.0
 TIDY_SECONDS: Final = 0.25
 """Between moves of SQLite's write-ahead log into its file, which commits would make otherwise."""
 
-_GARBAGE: Final = (700, 10, 100)
+_GARBAGE: Final = (5000, 10, 14)
 """
 When garbage is looked for: among everything ten times as seldom as Python does by itself, since
-that takes 40 ms where 10,000 decisions are remembered, and nothing else goes on meanwhile.
+that takes 40 ms where 10,000 decisions are remembered, and nothing else goes on meanwhile. Among
+what is new only behind several requests: what is still at work in them is looked through in vain.
 """
 
 _DIRECT: Final = frozenset((HTTPStatus.OK, HTTPStatus.NOT_MODIFIED))

@@ -16,9 +16,10 @@ import base64
 import datetime as dt
 import hashlib
 import json
+import re
 import secrets
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pki.clock import format_time
 from pki.errors import NotFound
@@ -53,6 +54,28 @@ _TEXTS: Final = ("at", "reference", "leaf", "fingerprint", "subject", "emaid", "
 _VALUES: Final = ("contract", "token", "evse", "station")
 """Blanks within quotes, and blanks that stand for a whole value."""
 
+_BLANK: Final = re.compile(
+    f'"{_MARK}-({"|".join(_VALUES)})-"|{_MARK}-({"|".join(_TEXTS)})-',
+)
+
+
+class Blanks(NamedTuple):
+    """
+    Octets with nothing in the place of each blank, and the names of these.
+
+    A format with names takes three times as long to fill in.
+    """
+
+    octets: tuple[bytes, ...]
+    names: tuple[str, ...]
+
+    def filled(self, own: Own) -> bytes:
+        """Fill in what is a receipt's own."""
+        values = {name: value.encode() for name, value in own.items()}
+        pieces = list(self.octets)
+        pieces[1::2] = [values[name] for name in self.names]
+        return b"".join(pieces)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Form:
@@ -67,7 +90,7 @@ class Form:
     """
 
     kept: ReceiptForm
-    answer: str
+    answer: Blanks
     since: dt.datetime
     above: Above | None
 
@@ -85,7 +108,7 @@ class Form:
 
     def told(self, own: Own) -> bytes:
         """Return verdict and authorisation."""
-        return (self.answer % own).encode()
+        return self.answer.filled(own)
 
 
 def key_of(
@@ -146,7 +169,7 @@ def make(record: str, own: Own, subject: str, now: dt.datetime, above: Above | N
     marked = json.loads(record)
     if not _mark(marked, own["fingerprint"], subject):
         return None
-    form = _blanks(text(marked))
+    form = _format(text(marked))
     told = marked["verdict"]
     if "authorisation" in marked:
         told |= {"authorisation": marked["authorisation"]}
@@ -251,11 +274,23 @@ def _of(name: str) -> str:
     return f"{_MARK}-{name}-"
 
 
-def _blanks(marked: str) -> str:
+def _format(marked: str) -> str:
     """Return the format whose blanks are where the marks are."""
-    form = marked.replace("%", "%%")
-    for name in _VALUES:
-        form = form.replace(f'"{_of(name)}"', f"%({name})s")
-    for name in _TEXTS:
-        form = form.replace(_of(name), f"%({name})s")
-    return form
+    fixed, names = _parts(marked)
+    blanks = [*(f"%({name})s" for name in names), ""]
+    whole = zip(fixed, blanks, strict=True)
+    return "".join(text.replace("%", "%%") + blank for text, blank in whole)
+
+
+def _blanks(marked: str) -> Blanks:
+    """Return the octets whose blanks are where the marks are."""
+    fixed, names = _parts(marked)
+    octets = [piece for text in fixed for piece in (text.encode(), b"")]
+    return Blanks(tuple(octets[:-1]), tuple(names))
+
+
+def _parts(marked: str) -> tuple[list[str], list[str]]:
+    """Return what stands around the marks, and their names."""
+    found = _BLANK.split(marked)
+    names = [value or text for value, text in zip(found[1::3], found[2::3], strict=True)]
+    return found[::3], names

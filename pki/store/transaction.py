@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import Final, Generic, TypeVar
 
 from sqlalchemy import bindparam, select
 
@@ -49,71 +51,65 @@ _SETTING: Final = hot(select(settings.c.value).where(settings.c.name == bindpara
 _PUT_SETTING: Final = Upsert.of(settings, _replace_value)
 
 
+Rows = TypeVar("Rows")
+
+
+class _Aggregate(Generic[Rows]):
+    """Made when a transaction first asks for it: most need few of them."""
+
+    def __init__(self, make: Callable[[Session], Rows]) -> None:
+        self._make = make
+
+    def __set_name__(self, _: type[Unit], name: str) -> None:
+        self._name = name
+
+    def __get__(self, unit: Unit, _: type[Unit]) -> Rows:
+        made = unit.__dict__[self._name] = self._make(unit._session)  # noqa: SLF001 - part of it
+        return made
+
+
 class Unit:
     """A transaction; see `pki.ports.Transaction`. Of no use after its `with` block."""
 
-    __slots__ = (
-        "_session",
-        "audit",
-        "audit_keys",
-        "certificates",
-        "clients",
-        "contracts",
-        "credentials",
-        "decisions",
-        "entities",
-        "evidence",
-        "intents",
-        "issuers",
-        "key_uses",
-        "leases",
-        "lists",
-        "outbox",
-        "page_marks",
-        "partner_objects",
-        "partners",
-        "pools",
-        "proposals",
-        "radius",
-        "roaming",
-        "sessions",
-        "stations",
-        "status",
-        "token_keys",
-        "trust",
-        "webhooks",
-    )
+    issuers = _Aggregate(IssuerRows)
+    intents = _Aggregate(IntentRows)
+    certificates = _Aggregate(CertificateRows)
+    contracts = _Aggregate(ContractRows)
+    trust = _Aggregate(TrustRows)
+    clients = _Aggregate(ClientRows)
+    decisions = _Aggregate(DecisionRows)
+    audit = _Aggregate(AuditRows)
+    status = _Aggregate(StatusRows)
+    leases = _Aggregate(LeaseRows)
+    evidence = _Aggregate(EvidenceRows)
+    pools = _Aggregate(PoolRows)
+    outbox = _Aggregate(OutboxRows)
+    token_keys = _Aggregate(TokenKeyRows)
+    partners = _Aggregate(PartnerRows)
+    partner_objects = _Aggregate(PartnerObjectRows)
+    page_marks = _Aggregate(PageMarkRows)
+    radius = _Aggregate(RadiusRows)
+    lists = _Aggregate(RoamingListRows)
+    credentials = _Aggregate(CredentialRows)
+    sessions = _Aggregate(SessionRows)
+    webhooks = _Aggregate(WebhookRows)
+    proposals = _Aggregate(ProposalRows)
+    stations = _Aggregate(StationRows)
+    audit_keys = _Aggregate(partial(TokenKeyRows, table=audit_keys))
+    entities = _Aggregate(EntityRows)
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.issuers = IssuerRows(session)
-        self.intents = IntentRows(session)
-        self.certificates = CertificateRows(session)
-        self.contracts = ContractRows(session)
-        self.trust = TrustRows(session)
-        self.clients = ClientRows(session)
-        self.decisions = DecisionRows(session)
-        self.audit = AuditRows(session)
-        self.key_uses = KeyUseRows(session, self.audit)
-        self.status = StatusRows(session)
-        self.leases = LeaseRows(session)
-        self.evidence = EvidenceRows(session)
-        self.pools = PoolRows(session)
-        self.outbox = OutboxRows(session)
-        self.token_keys = TokenKeyRows(session)
-        self.partners = PartnerRows(session)
-        self.partner_objects = PartnerObjectRows(session)
-        self.page_marks = PageMarkRows(session)
-        self.radius = RadiusRows(session)
-        self.roaming = RoamingRows(session, self.status)
-        self.lists = RoamingListRows(session)
-        self.credentials = CredentialRows(session)
-        self.sessions = SessionRows(session)
-        self.webhooks = WebhookRows(session)
-        self.proposals = ProposalRows(session)
-        self.stations = StationRows(session)
-        self.audit_keys = TokenKeyRows(session, audit_keys)
-        self.entities = EntityRows(session)
+
+    @cached_property
+    def key_uses(self) -> KeyUseRows:
+        """The aggregate; it goes on with the audit chains of this transaction."""
+        return KeyUseRows(self._session, self.audit)
+
+    @cached_property
+    def roaming(self) -> RoamingRows:
+        """The aggregate; its changes go into the change log of this transaction."""
+        return RoamingRows(self._session, self.status)
 
     def setting(self, name: str) -> str | None:
         """Return a fact about the installation, or None."""

@@ -15,9 +15,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from pki.quick import quick
+
 _NONE: Final[Mapping[str, str]] = {}
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HotRequest:
     """
@@ -35,6 +38,7 @@ class HotRequest:
     body: bytes = b""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HotResponse:
     """

@@ -26,10 +26,12 @@ from pki.model import (
     Repetition,
 )
 from pki.ports import Deployment
+from pki.quick import quick
 from pki.realtime import RealTime
 from pki.validate.turns import first_behind
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """Who asks what."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from pki.ids import Emaid, ProviderId
 from pki.model.roaming import Whitelist
+from pki.quick import quick
 
 
 class ContractState(StrEnum):
@@ -24,6 +25,7 @@ _ACTIVE: Final = ContractState.ACTIVE
 """Looking up a member of an enumeration takes a while, and every decision does it."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
     """

@@ -14,6 +14,7 @@ from pki.model.contracts import Contract
 from pki.model.evidence import StaleRule
 from pki.model.people import Account
 from pki.model.trust import Domain, StatusRule
+from pki.quick import quick
 
 EMAID_TOKEN_TYPE: Final = "eMAID"  # noqa: S105 - an OCPP idToken type
 
@@ -28,6 +29,7 @@ class HashData:
     serial: SerialNumber
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractCheck:
     """
@@ -81,6 +83,7 @@ class CertificateStatus:
     next_update: dt.datetime | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractEvidence:
     """
@@ -231,6 +234,7 @@ class Decision:
     verdict: Accepted | Rejected
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRecord:
     """

@@ -26,6 +26,7 @@ from pki.model import (
     SeenCertificate,
 )
 from pki.ports import Deployment
+from pki.quick import quick
 from pki.validate import forms, receipts, repeats, usual
 from pki.validate.after import require_own, seen_in
 from pki.validate.decide import decide, decided
@@ -54,6 +55,7 @@ class Behind(NamedTuple):
     like: object
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """

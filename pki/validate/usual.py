@@ -264,7 +264,7 @@ def _statuses(
 
 
 class _Draft(Accepted):
-    """What becomes an `Accepted` once it is filled in, see `pki.ids.Emaid`."""
+    """What becomes an `Accepted` once it is filled in, see `pki.quick`."""
 
     __slots__ = ()
     __setattr__ = object.__setattr__

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from pki.errors import Unavailable
 from pki.ports import Description
 from pki.store import snapshot
+from pki.store.connections import Connections
 from pki.store.engines import open_backend
 from pki.store.faults import busy, of_driver, translate, unavailable
 from pki.store.schema import REVISION
@@ -53,7 +54,7 @@ class Database:
         before_commit: Callable[[Unit], None] = lambda _: None,
     ) -> None:
         self._backend = open_backend(url, wait)
-        self._process = os.getpid()
+        self._connections = Connections(self._backend)
         self._on_change = on_change
         self._before_commit = before_commit
         self._locked = False
@@ -74,7 +75,7 @@ class Database:
             if session.failure is None:
                 _commit(connection)
         finally:
-            _roll_back(connection)
+            self._end(connection)
 
     @contextmanager
     def write(self) -> Iterator[Unit]:
@@ -98,7 +99,7 @@ class Database:
             log.add_noted()
             _commit(connection)
         finally:
-            _roll_back(connection)
+            self._end(connection)
         if log.appended:
             self._on_change()
 
@@ -148,7 +149,7 @@ class Database:
         except SQLAlchemyError as error:
             raise translate(error) from error
         finally:
-            _roll_back(connection)
+            self._end(connection)
 
     @contextmanager
     def snapshot(self, scratch: Path) -> Iterator[Snapshot]:
@@ -171,7 +172,7 @@ class Database:
                 with snapshot.of_sqlite(connection, scratch, REVISION) as frozen:
                     yield frozen
         finally:
-            _roll_back(connection)
+            self._end(connection)
 
     def restore(
         self,
@@ -228,11 +229,11 @@ class Database:
         except SQLAlchemyError as error:
             raise translate(error) from error
         finally:
-            _roll_back(connection)
+            self._end(connection)
 
     def close(self) -> None:
         """Close every idle connection; the next use opens new ones."""
-        self._backend.engine.dispose(close=self._process == os.getpid())
+        self._connections.close()
 
     def _revision(self) -> str | None:
         """Return the revision of the schema, or None where there is no schema."""
@@ -244,7 +245,7 @@ class Database:
         except SQLAlchemyError as error:
             raise translate(error) from error
         finally:
-            _roll_back(connection)
+            self._end(connection)
 
     def tidy(self) -> None:
         """
@@ -257,8 +258,7 @@ class Database:
         if self._backend.path is None or not self._backend.path.exists():
             return
         with suppress(SQLAlchemyError, Unavailable):
-            connection = self._begin("PRAGMA wal_checkpoint(PASSIVE)")
-            connection.close()
+            self._end(self._begin("PRAGMA wal_checkpoint(PASSIVE)"))
 
     def _begin_write(self) -> Connection:
         """
@@ -293,22 +293,30 @@ class Database:
             except DBAPIError as error:
                 if not error.connection_invalidated:
                     raise
+                self._connections.drop()
                 return self._attempt(statement)
         except SQLAlchemyError as error:
             raise translate(error) from error
 
     def _attempt(self, statement: str) -> Connection:
-        if os.getpid() != self._process:
-            # Connections belong to the process that opened them: forget the parent's, unclosed.
-            self._backend.engine.dispose(close=False)
-            self._process = os.getpid()
-        connection = self._backend.engine.connect()
+        connection = self._connections.take()
         try:
             _say(connection, statement)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _end(self, connection: Connection) -> None:
+        """End whatever is left of the transaction and give the connection back."""
+        try:
+            if not connection.invalidated and _is_open(connection.connection.dbapi_connection):
+                _put_to(connection.connection.dbapi_connection, "ROLLBACK")
+        except (SQLAlchemyError, sqlite3.Error, psycopg.Error):
+            with suppress(SQLAlchemyError):  # never back into the pool with a transaction open
+                connection.invalidate()
+        finally:
+            self._connections.give_back(connection)
 
 
 def _say(connection: Connection, statement: str) -> None:
@@ -348,18 +356,6 @@ def _commit(connection: Connection) -> None:
         _put_to(connection.connection.dbapi_connection, "COMMIT")
     except (sqlite3.Error, psycopg.Error) as error:
         raise of_driver(error) from error
-
-
-def _roll_back(connection: Connection) -> None:
-    """End whatever is left of the transaction and give the connection back."""
-    try:
-        if not connection.invalidated and _is_open(connection.connection.dbapi_connection):
-            _put_to(connection.connection.dbapi_connection, "ROLLBACK")
-    except (SQLAlchemyError, sqlite3.Error, psycopg.Error):
-        with suppress(SQLAlchemyError):  # never back into the pool with a transaction open
-            connection.invalidate()
-    finally:
-        connection.close()
 
 
 def _is_open(driver: object) -> bool:

@@ -27,6 +27,8 @@ from pki.errors import BadInput
 
 _POOL: Final = 5
 _OVERFLOW: Final = 10
+MOST: Final = _POOL + _OVERFLOW
+"""Connections of one process."""
 _CONNECT_TIMEOUT: Final = 5
 _PAUSE: Final = 0.02
 _SQLITE: Final = "sqlite:///"
@@ -54,6 +56,10 @@ class Backend:
     begin_write: str
     before_migration: tuple[str, ...] = ()
     path: Path | None = None
+
+    def is_current(self, connection: PoolProxiedConnection) -> bool:
+        """Tell whether a connection leads to the database that is there now, as far as is known."""
+        return self.path is None or connection.info["file"] == _identity(self.path)
 
 
 def open_backend(url: str, wait: float) -> Backend:

@@ -164,6 +164,7 @@ def test_i7_a_decision_whose_receipt_cannot_be_kept_is_no_decision(anywhere: Ser
 
 def test_i3_a_full_disk_keeps_the_chains_and_is_survived(small: Services) -> None:
     record = _issue(small)
+    small.database.close()  # there is one connection from now on
     with small.database._backend.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")  # means: what there is now
     codes = set()

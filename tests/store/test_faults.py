@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -139,7 +139,30 @@ def test_more_transactions_at_once_than_connections_is_busy(database: Database) 
     _write(database)
 
 
+def test_who_waits_for_a_connection_gets_the_next_that_is_free(database: Database) -> None:
+    held = [ExitStack() for _ in range(15)]
+    for each in held:
+        each.enter_context(database.read())
+    served: list[bool] = []
+
+    def ask() -> None:
+        with suppress(Unavailable):
+            database.ping()
+            served.append(True)
+
+    waiting = threading.Thread(target=ask)
+    waiting.start()
+    time.sleep(0.1)  # it finds none
+    held.pop().close()
+    waiting.join(10)
+    assert served
+    for each in held:
+        each.close()
+    _write(database)
+
+
 def test_a_full_disk_keeps_nothing_and_is_survived(sqlite_store: Database) -> None:
+    sqlite_store.close()  # there is one connection from now on
     with sqlite_store._backend.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")  # means: what there is now
     assert _refusal(sqlite_store, text="x" * 1_000_000) == "store_unavailable"
@@ -305,6 +328,19 @@ def test_a_connection_that_died_in_the_pool_is_replaced_unnoticed(
     store.ping()
     kill()
     _write(store)
+    store.close()
+
+
+def test_several_connections_that_died_at_hand_are_replaced_unnoticed(
+    postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    store, kill = _killable(postgres_server, postgres_url)
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(store.read())
+    kill()
+    for _ in range(3):
+        _write(store)
     store.close()
 
 

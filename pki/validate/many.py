@@ -150,7 +150,9 @@ def _decide_all(
         gathered = gather_many(tx, frame, [one.check for one in asked], now)
     ids = repeats.new_ids(now, len(asked))
     group = _Group(frame, now, format_time(now), first_behind(frame.turns, now), kept)
-    return [group.decided(*each) for each in zip(asked, gathered, ids, strict=True)]
+    # one signature behind the other: each pushes everything else out of the caches
+    ways = [group.certified_way(*each) for each in zip(asked, gathered, strict=True)]
+    return [group.decided(*each) for each in zip(asked, gathered, ways, ids, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,22 +165,35 @@ class _Group:
     turn: dt.datetime
     kept: _Kept
 
-    def decided(self, one: Asked, facts: Gathered, reference: str) -> Decided | Exception:
+    def certified_way(self, one: Asked, facts: Gathered) -> usual.Way | None:
+        """Return the usual way of a leaf if it is ours, good, and signed by its issuer."""
+        chain, frame = facts.chain, self.frame
+        try:
+            way = usual.way_of(chain, one.check, frame.trust, frame.policy)
+            if way is None or not (one.may_be_brief and usual.are_good(way, facts)):
+                return None
+            return way if usual.certified(way, chain.certificates[0]) else None
+        except Exception:  # noqa: BLE001 - which comes again where it is told to whoever asked
+            return None
+
+    def decided(
+        self, one: Asked, facts: Gathered, way: usual.Way | None, reference: str
+    ) -> Decided | Exception:
         """Return one of them, or what it raised."""
         try:
-            return self._by_form(one, facts, reference) or self._in_full(one, facts, reference)
+            told = self._by_form(one, facts, way, reference) if way is not None else None
+            return told or self._in_full(one, facts, reference)
         except Exception as error:  # noqa: BLE001 - told to whoever asked, and to nobody else
             return error
 
-    def _by_form(self, one: Asked, facts: Gathered, reference: str) -> Decided | None:
+    def _by_form(
+        self, one: Asked, facts: Gathered, way: usual.Way, reference: str
+    ) -> Decided | None:
         """
         Decide by what decisions about leaves like this one have in common; None where that is not
         known, or anything is not plainly good.
         """
         chain, check, frame, now = facts.chain, one.check, self.frame, self.now
-        way = usual.way_of(chain, check, frame.trust, frame.policy)
-        if way is None or not (one.may_be_brief and usual.are_good(way, facts)):
-            return None
         found, leaf = facts.contract, chain.certificates[0]
         soon = usual.expires_soon(way, chain, check, found, now)
         emaid, contract, account = emaid_of(leaf), found.contract, found.account
@@ -188,8 +203,6 @@ class _Group:
         key = forms.key_of(way, check, account, like, soon=soon)
         form = frame.kept.get(key) if key is not None else None
         if not isinstance(form, Form) or not form.holds(now):
-            return None
-        if not usual.certified(way, leaf):
             return None
         own = forms.own_of(leaf, emaid, found, check, reference, self.at)
         record = DecisionRecord(

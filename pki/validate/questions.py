@@ -147,11 +147,21 @@ def _emaid(case: Case) -> Answer:
     notes = (digit,) if digit else ()
     if case.leaf is None:
         return Yes("names at most one contract", notes)
-    if token is None or case.check.token_type != EMAID_TOKEN_TYPE:
+    if token is None:
         return NotAsked("no EMAID was presented beside the chain")
-    if case.emaid is None or not same_emaid(case.emaid, token):
-        return No(Fault.EMAID_MISMATCH, f"{quote(token)} against {case.emaid or 'none'}")
+    wrong = _wrong_token(case, token)
+    if wrong:
+        return No(Fault.EMAID_MISMATCH, wrong)
     return Yes("equal after normalising", notes) if notes else _yes("equal after normalising")
+
+
+def _wrong_token(case: Case, token: str) -> str | None:
+    """Say why what was presented beside a chain is not the EMAID of its leaf, or None."""
+    if case.check.token_type != EMAID_TOKEN_TYPE:
+        return f"a token of type {quote(case.check.token_type)} was presented beside the chain"
+    if case.emaid is None or not same_emaid(case.emaid, token):
+        return f"{quote(token)} against {case.emaid or 'none'}"
+    return None
 
 
 def _wrong_check_digit(case: Case) -> str | None:

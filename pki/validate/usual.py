@@ -237,9 +237,11 @@ def _in_order(way: Way, leaf: Alike, emaid: Emaid, check: ContractCheck, moment:
     if len(leaf.der) > way.most or emaid.check_digit is _WRONG:
         return False
     token = check.token
-    if token is None or token == emaid.presented or check.token_type != EMAID_TOKEN_TYPE:
+    if token is None:
         return True
-    return same_emaid(emaid, token)
+    if check.token_type != EMAID_TOKEN_TYPE:
+        return False
+    return token == emaid.presented or same_emaid(emaid, token)
 
 
 def _statuses(

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from pki.ids import Edition, Emaid, ProviderId
 from pki.model import (
+    EMAID_TOKEN_TYPE,
     Accepted,
     Account,
     CertificateStatus,
@@ -71,6 +72,7 @@ class Scene:
     now: dt.datetime = NOW
     unreadable: str | None = None
     strict: bool = False
+    token_type: str = EMAID_TOKEN_TYPE
 
     def check(self) -> ContractCheck:
         if self.unreadable:
@@ -78,6 +80,7 @@ class Scene:
         return ContractCheck(
             chain=self.chain.presented if self.presented is None else self.presented,
             token=self.token,
+            token_type=self.token_type,
         )
 
     def decide(self) -> Accepted | Rejected:
@@ -333,6 +336,13 @@ def test_the_emaid_is_compared_after_normalising(token: str | None) -> None:
 @pytest.mark.parametrize("token", ["DEMOAC12345679", "garbage", "", "DEMOAC1234567\u0668"])
 def test_emaid_mismatch(token: str) -> None:
     assert _fault(token=token) is Fault.EMAID_MISMATCH
+
+
+@pytest.mark.parametrize("kind", ["ISO14443", "KeyCode", "Local", "NoAuthorization", ""])
+def test_a_token_of_another_type_is_not_accepted_for_the_chain_beside_it(kind: str) -> None:
+    """C07.FR.01; a station keeps in its cache that this card or PIN was accepted."""
+    assert _fault(token="04A23BC1", token_type=kind) is Fault.EMAID_MISMATCH
+    assert _fault(token=EMAID, token_type=kind) is Fault.EMAID_MISMATCH
 
 
 def test_a_wrong_check_digit_is_a_note_unless_the_operator_is_strict() -> None:

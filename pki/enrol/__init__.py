@@ -27,6 +27,7 @@ _BRANCH: Final = {
     Role.OEM: Branch.OEM,
     Role.CPS: Branch.CPS,
 }
+_ANEW: Final = "Enrol anew with credentials: simpleenroll, without this certificate."
 _RENEWED: Final = {branch.kind: branch for branch in Branch}
 
 
@@ -140,7 +141,9 @@ def reenrol(
     record = _current(deployment, current)
     if target.branch is not None and target.branch.kind is not record.kind:
         raise NotAllowed(
-            "other_subject", f"A {record.kind.value} certificate is not renewed at this path."
+            "other_subject",
+            f"A {record.kind.value} certificate is not renewed at this path.",
+            hint=f"Its path is /{_RENEWED[record.kind].value}/simplereenroll.",
         )
     wanted = csr.parse(request)
     profile = find(record.kind, wanted.suite.edition)
@@ -180,11 +183,17 @@ def _current(deployment: Deployment, der: bytes) -> CertificateRecord:
         record = tx.certificates.by_fingerprint(fingerprint)
         revocation = tx.certificates.revocation(record.issuer_id, record.serial) if record else None
     if record is None or record.kind not in _RENEWED:
-        raise NotAllowed("certificate_not_ours", "The client certificate is no leaf of this PKI.")
+        raise NotAllowed(
+            "certificate_not_ours", "The client certificate is no leaf of this PKI.", hint=_ANEW
+        )
     if revocation is not None:
-        raise NotAllowed("certificate_revoked", "The client certificate is revoked or on hold.")
+        raise NotAllowed(
+            "certificate_revoked", "The client certificate is revoked or on hold.", hint=_ANEW
+        )
     if not record.not_before <= deployment.clock.now() <= record.not_after:
-        raise NotAllowed("certificate_expired", "The client certificate is not valid now.")
+        raise NotAllowed(
+            "certificate_expired", "The client certificate is not valid now.", hint=_ANEW
+        )
     return record
 
 

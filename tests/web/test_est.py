@@ -346,6 +346,7 @@ def test_a_certificate_is_renewed_with_a_new_key_for_the_same_name(
         "POST", "/oem/simplereenroll", data=wrapped(request_der()), headers=headers
     )
     assert (wrong.status_code, wrong.text[:13]) == (403, "other_subject")
+    assert "/cpo/simplereenroll" in wrong.text
 
 
 @pytest.mark.parametrize(
@@ -375,6 +376,7 @@ def test_a_revoked_or_foreign_certificate_renews_nothing(
             "POST", "/cpo/simplereenroll", data=wrapped(request_der()), headers=headers
         )
         assert (answer.status_code, answer.text.partition(":")[0]) == (403, word)
+        assert "simpleenroll" in answer.text
 
 
 def test_what_a_trusted_proxy_passes_must_be_a_certificate(running: Services) -> None:

@@ -193,6 +193,15 @@ def test_mappings_that_cannot_be_read_refuse(value: bytes) -> None:
     assert not _good(NONE, (*_policies(ONE), *extra), _policies(ONE))
 
 
+@pytest.mark.parametrize("place", range(3))
+def test_a_policy_that_is_named_twice_refuses(place: int) -> None:
+    """RFC 5280 4.2.1.4, also where nobody asks for policies."""
+    parts = [_policies(ONE, TWO)] * 3
+    assert _good(*parts)
+    parts[place] = _policies(ONE, TWO, ONE)
+    assert not _good(*parts)
+
+
 def test_policies_that_would_make_a_tree_explode_cost_next_to_nothing() -> None:
     """RFC 9618 1.3: every policy is mapped to every other one, at each of eight CAs."""
     names = [f"1.3.6.1.4.1.{number}" for number in range(20)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from pki.pkix.certificate import Certificate
+from pki.pkix.certificate import Certificate, NormalName
 from pki.pkix.path import links, names, openssl, structure
 from pki.pkix.path.signatures import certifies
 from pki.pkix.path.values import CONTRACT, NoPath, Path, PathFault, Rules
@@ -23,6 +23,9 @@ MAX_CANDIDATES: Final = 64
 MAX_STEPS: Final = 500
 MAX_SIGNATURE_CHECKS: Final = 128
 """Of one search, those inside OpenSSL included; enough for ten roots of one name and their CAs."""
+
+_Issuer = tuple[Certificate, bool]
+"""Who could have issued a certificate, and whether a signature must tell."""
 
 
 def find(
@@ -71,6 +74,7 @@ class Search:
         self._others = tuple(c for c in dict.fromkeys(others) if c not in held)
         self._rules = rules
         self._tried: dict[tuple[Certificate, Certificate], bool] = {}
+        self._named: dict[tuple[NormalName, bytes | None, bool], list[_Issuer]] = {}
         self._candidates_left = MAX_CANDIDATES
         self._given_up = False
         self.signature_checks = 0
@@ -141,10 +145,15 @@ class Search:
                 )
         self._given_up = bool(stack)
 
-    def _issuers(
-        self, child: Certificate, pool: tuple[Certificate, ...]
-    ) -> list[tuple[Certificate, bool]]:
+    def _issuers(self, child: Certificate, pool: tuple[Certificate, ...]) -> list[_Issuer]:
         """Return who could have issued `child`, best first, and whether each one is in doubt."""
+        key = child.normal_issuer, child.authority_key_id, pool is self._anchors
+        found = self._named.get(key)
+        if found is None:  # look-alikes are asked again and again for one name
+            found = self._named[key] = self._ranked(child, pool)
+        return found
+
+    def _ranked(self, child: Certificate, pool: tuple[Certificate, ...]) -> list[_Issuer]:
         named = [c for c in pool if c.normal_subject == child.normal_issuer]
         if len(named) == 1:
             return [(named[0], False)]

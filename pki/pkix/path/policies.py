@@ -67,6 +67,9 @@ def fault(path: tuple[Certificate, ...], inputs: PolicyInputs) -> str | None:
     The anchor comes first, as if it were the first certificate of the path: its own policies and
     constraints bind what lies below it (RFC 5937 3.2).
     """
+    for certificate in path:
+        if _repeats(certificate):
+            return f"{certificate.subject_text} names a policy twice (RFC 5280 4.2.1.4)"
     demanding = any(e.oid in _DEMANDING for c in path for e in c.extensions)
     if not demanding and not inputs.require_explicit:
         return None  # nothing asks for a policy, so none can be missing
@@ -196,6 +199,12 @@ def _policies(certificate: Certificate) -> frozenset[str] | None:
     if value is None:
         return None
     return frozenset(policy.policy_identifier.dotted_string for policy in value)
+
+
+def _repeats(certificate: Certificate) -> bool:
+    value = _value(certificate, x509.CertificatePolicies) or ()
+    named = [policy.policy_identifier for policy in value]
+    return len(set(named)) < len(named)
 
 
 def _value(certificate: Certificate, kind: type[_Value]) -> _Value | None:

@@ -35,7 +35,7 @@ from pki.issue.own import attribute, own_leaf
 from pki.issue.phases import UNFINISHED, abandon, carry_out, carry_out_many
 from pki.issue.telling import EXPIRING, mark_of, tell
 from pki.issue.twins import lint_fully, linted_twin, longest, twin_of
-from pki.issue.values import Order, spki_hash, suite_for, validity_end
+from pki.issue.values import Beside, Order, spki_hash, suite_for, validity_end
 from pki.model import CertificateRecord, Principal
 from pki.pkix.suites import PrivateKey
 from pki.ports import Deployment, Transaction
@@ -66,9 +66,17 @@ class Issued:
         )
 
 
-def issue(deployment: Deployment, principal: Principal, request: IssueRequest) -> Issued:
+def issue(
+    deployment: Deployment,
+    principal: Principal,
+    request: IssueRequest,
+    beside: Beside | None = None,
+) -> Issued:
     """
     Issue one leaf certificate.
+
+    Args:
+        beside: is stored with it.
 
     Raises:
         NotAllowed: `role_not_allowed`, `party_not_allowed`, `host_not_allowed`.
@@ -82,10 +90,8 @@ def issue(deployment: Deployment, principal: Principal, request: IssueRequest) -
             `issuer_not_active`.
         Unavailable: store or key out of reach.
     """
-    (outcome,) = issue_many(deployment, [(principal, request)])
-    if isinstance(outcome, PkiError):
-        raise outcome
-    return outcome
+    placed = place(deployment, principal, request)
+    return _issued(placed, carry_out(deployment, principal, placed.order, beside))
 
 
 def issue_many(deployment: Deployment, wanted: Sequence[Wanted]) -> list[Issued | PkiError]:
@@ -104,12 +110,17 @@ def issue_many(deployment: Deployment, wanted: Sequence[Wanted]) -> list[Issued 
         if isinstance(each, Placed)
     ]
     records = iter(carry_out_many(deployment, orders))
-    return [each if isinstance(each, PkiError) else _issued(each, next(records)) for each in placed]
+    return [
+        each if isinstance(each, PkiError) else _issued_or_error(each, next(records))
+        for each in placed
+    ]
 
 
-def _issued(placed: Placed, record: CertificateRecord | PkiError) -> Issued | PkiError:
-    if isinstance(record, PkiError):
-        return record
+def _issued_or_error(placed: Placed, record: CertificateRecord | PkiError) -> Issued | PkiError:
+    return record if isinstance(record, PkiError) else _issued(placed, record)
+
+
+def _issued(placed: Placed, record: CertificateRecord) -> Issued:
     return Issued(
         record=record,
         chain=(record.der, *placed.above),
@@ -163,6 +174,7 @@ def preview(
 __all__ = [
     "EXPIRING",
     "UNFINISHED",
+    "Beside",
     "IssueRequest",
     "Issued",
     "Order",

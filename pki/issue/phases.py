@@ -22,7 +22,7 @@ from pki.ids import Emaid, Fingerprint, SerialNumber
 from pki.issue import claims, proof
 from pki.issue.telling import tell_issued
 from pki.issue.twins import linted_tbs
-from pki.issue.values import Order
+from pki.issue.values import Beside, Order
 from pki.model import (
     CertificateRecord,
     ChangeKind,
@@ -54,6 +54,7 @@ class _Work:
     principal: Principal
     order: Order
     intent: Intent
+    beside: Beside | None = None
     der: bytes = b""
     outcome: CertificateRecord | PkiError | None = None
 
@@ -63,12 +64,15 @@ class _Work:
         return claims.Claim(principal=self.principal, order=self.order, intent_id=intent_id)
 
 
-def carry_out(deployment: Deployment, principal: Principal, order: Order) -> CertificateRecord:
+def carry_out(
+    deployment: Deployment, principal: Principal, order: Order, beside: Beside | None = None
+) -> CertificateRecord:
     """Take an order through both phases; also used for roots, sub-CAs and responders."""
-    (outcome,) = carry_out_many(deployment, [(principal, order)])
-    if isinstance(outcome, PkiError):
-        raise outcome
-    return outcome
+    work = _Work(principal, order, _intent(deployment, principal, order), beside)
+    _carry_out(deployment, [work])
+    if isinstance(work.outcome, CertificateRecord):
+        return work.outcome
+    raise work.outcome or _unfinished()
 
 
 def carry_out_many(
@@ -76,7 +80,11 @@ def carry_out_many(
 ) -> list[CertificateRecord | PkiError]:
     """Take orders through both phases together; one that fails leaves the others alone."""
     begun = [_begin(deployment, principal, order) for principal, order in orders]
-    batch = [work for work in begun if isinstance(work, _Work)]
+    _carry_out(deployment, [work for work in begun if isinstance(work, _Work)])
+    return [work if isinstance(work, PkiError) else work.outcome or _unfinished() for work in begun]
+
+
+def _carry_out(deployment: Deployment, batch: Sequence[_Work]) -> None:
     apart = deployment.signer is not None
     for step in (_store_intents, _sign) if apart else (_store_and_sign,):
         _together(deployment, batch, step)
@@ -88,7 +96,6 @@ def carry_out_many(
         _close_unspent(deployment, failed)
     if any(work.order.claims for work in failed):
         _give_back(deployment, failed)
-    return [work if isinstance(work, PkiError) else work.outcome or _unfinished() for work in begun]
 
 
 def _close_unspent(deployment: Deployment, failed: Sequence[_Work]) -> None:
@@ -262,7 +269,12 @@ def _store_certificates(deployment: Deployment, batch: Sequence[_Work]) -> None:
     # by owner, so that two groups lock accounts in the same order
     work_by_owner = sorted(batch, key=lambda work: work.order.owner)
     wanted = [work.claim() for work in batch]
+    besides = [(work, work.beside) for work in batch if work.beside is not None]
+    for work, beside in besides:
+        beside.ready(_new_record(work, now))
     with deployment.store.write() as tx:
+        for _, beside in besides:
+            beside.hold(tx)
         claims.require_lone_keys(deployment, tx, wanted)
         records = [_attached(tx, work, _new_record(work, now)) for work in work_by_owner]
         for work in work_by_owner:
@@ -272,6 +284,7 @@ def _store_certificates(deployment: Deployment, batch: Sequence[_Work]) -> None:
             raise Conflict("intent_spent", "The intent was closed while it was being signed.")
         tell_issued(tx, records, now)
         tx.certificates.add_many(records)
+        _store_besides(tx, work_by_owner, records)
         audit.record_batch(tx, "certificate.issue", now, map(_issued, work_by_owner, records))
         if any(work.order.claims for work in batch):
             claims.free(tx, wanted)
@@ -280,6 +293,14 @@ def _store_certificates(deployment: Deployment, batch: Sequence[_Work]) -> None:
                 tx.status.add_change(ChangeKind.TRUST, work.intent.issuer_id, None, now)
     for work, record in zip(work_by_owner, records, strict=True):
         work.outcome = record
+
+
+def _store_besides(
+    tx: Transaction, batch: Sequence[_Work], records: Sequence[CertificateRecord]
+) -> None:
+    for work, record in zip(batch, records, strict=True):
+        if work.beside is not None:
+            work.beside.store(tx, record)
 
 
 def _new_record(work: _Work, now: dt.datetime) -> CertificateRecord:

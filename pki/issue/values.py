@@ -5,18 +5,33 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from dataclasses import dataclass
+from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric import x448
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from pki.errors import BadInput, PolicyViolation
 from pki.ids import Edition
-from pki.model import Issuer
+from pki.model import CertificateRecord, Issuer
 from pki.pkix import build
 from pki.pkix.certificate import Certificate
 from pki.pkix.profiles import Profile
 from pki.pkix.subject import GivenSubject, Subject
 from pki.pkix.suites import PublicKey, Suite
+from pki.ports import Transaction
+
+
+class Beside(Protocol):
+    """What is stored in the transaction of a certificate: with it, or neither is."""
+
+    def ready(self, record: CertificateRecord) -> None:
+        """Do what takes time, before the transaction; the record names no contract yet."""
+
+    def hold(self, tx: Transaction) -> None:
+        """Make others wait, before anything else of the transaction."""
+
+    def store(self, tx: Transaction, record: CertificateRecord) -> None:
+        """Store it; the certificate is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,29 +2,32 @@
 The certificate provisioning service: signs what an eMSP made, or makes a contract for one.
 
 A contract's private key exists in memory between its making and its envelope, and nowhere else.
+So a bundle is stored in the transaction of its certificate: a crash leaves both or neither.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric import ec, x448
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from pki import access, contracts, route
-from pki.errors import BadInput, Conflict, NotAllowed, NotFound, PolicyViolation
+from pki.errors import BadInput, Conflict, NotAllowed, NotFound
 from pki.ids import Edition, Emaid, Fingerprint, Pcid, quote
-from pki.issue import Issued, IssueRequest, issue, preview, spki_hash
+from pki.issue import IssueRequest, chain_of, issue, preview, spki_hash
 from pki.model import (
     Bundle,
+    CertificateRecord,
     ContractState,
     CpsSigner,
     Principal,
     ProvisioningChain,
 )
-from pki.pkix import alternate, build
+from pki.pkix import build
 from pki.pkix.certificate import load
 from pki.pkix.profiles import Kind
 from pki.pkix.suites import PrivateKey, Suite, generate
@@ -32,7 +35,7 @@ from pki.ports import Deployment, Transaction
 from pki.provision import response, shelf, signers
 from pki.provision.response import Contents, Response
 from pki.v2g import messages
-from pki.v2g.envelope import Binding, Envelope, generate_ed448, seal_iso2, seal_iso20
+from pki.v2g.envelope import generate_ed448, seal_iso2
 from pki.v2g.messages import iso2
 
 _SUITES: Final = (Suite.P256, Suite.P521, Suite.ED448)
@@ -94,15 +97,17 @@ def generate_contract(deployment: Deployment, principal: Principal, wanted: Want
         Unavailable: store or key out of reach.
     """
     order = prepare(deployment, principal, wanted)
-    made = make(deployment, principal, order)
-    with deployment.store.write() as tx:
-        hold(tx, order)
-        bound(tx, made, wanted)
-        replaced = shelf.put(tx, made)
+    replaced: list[bool] = []
+
+    def store(tx: Transaction, bundle: Bundle) -> None:
+        bound(tx, bundle, wanted)
+        replaced.append(shelf.put(tx, bundle))
+
+    made = make(deployment, principal, order, store)
     return Signed(
         bundle=made,
         stored=True,
-        replaced=replaced,
+        replaced=any(replaced),
         size=len(made.message),
         warnings=order.warnings,
     )
@@ -259,25 +264,72 @@ def _budget(deployment: Deployment, principal: Principal, prepared: Prepared) ->
     return response.judge(size, prepared.car.edition, deployment.budget)
 
 
-def make(deployment: Deployment, principal: Principal, order: Prepared) -> Bundle:
-    """Issue the certificate, close the envelope and sign; nothing is stored but the certificate."""
-    issued = issue(deployment, principal, order.request)
-    contents = _sealed(issued, order)
-    unsigned = response.unsigned(contents, order.signer.chain)
+def make(
+    deployment: Deployment,
+    principal: Principal,
+    order: Prepared,
+    store: Callable[[Transaction, Bundle], None],
+) -> Bundle:
+    """
+    Issue the certificate, close the envelope and sign.
+
+    Args:
+        store: keeps the bundle, in the transaction of the certificate.
+    """
+    signers.require_key(deployment, order.signer)  # or a certificate would be signed for nothing
+    beside = _Beside(deployment, principal, order, store)
+    issue(deployment, principal, order.request, beside)
+    return beside.bundle
+
+
+class _Beside:
+    """The bundle beside its certificate; see `pki.issue.Beside`."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        principal: Principal,
+        order: Prepared,
+        store: Callable[[Transaction, Bundle], None],
+    ) -> None:
+        self._deployment, self._principal, self._order = deployment, principal, order
+        self._store = store
+        self.bundle: Bundle
+
+    def ready(self, record: CertificateRecord) -> None:
+        """Close the envelope and sign."""
+        self.bundle = _bundle(self._deployment, self._principal, self._order, record)
+
+    def hold(self, tx: Transaction) -> None:
+        """Make other writers of the car and the account wait."""
+        hold(tx, self._order)
+
+    def store(self, tx: Transaction, record: CertificateRecord) -> None:
+        """Keep the bundle under its contract."""
+        self.bundle = replace(self.bundle, contract_id=record.contract_id or "")
+        self._store(tx, self.bundle)
+
+
+def _bundle(
+    deployment: Deployment, principal: Principal, order: Prepared, record: CertificateRecord
+) -> Bundle:
+    with deployment.store.read() as tx:
+        chain = chain_of(tx, record)
+    unsigned = response.unsigned(_sealed(record, chain, order), order.signer.chain)
     signed = signers.signed(deployment, order.signer, unsigned)
     bundle = Bundle(
         bundle_id=secrets.token_hex(12),
         pcid=order.car.pcid,
-        contract_id=issued.record.contract_id or "",
+        contract_id="",
         emaid=order.emaid,
         suite=order.car.suite,
         root=order.signer.root,
         message=messages.encode(signed),
         vehicle_key=order.car.spki_sha256,
-        certificate=issued.record.fingerprint,
+        certificate=record.fingerprint,
         cps=order.signer.fingerprint,
-        not_before=issued.record.not_before,
-        not_after=issued.record.not_after,
+        not_before=record.not_before,
+        not_after=record.not_after,
         created_at=deployment.clock.now(),
         created_by=principal.name,
         metadata=order.wanted.metadata,
@@ -307,36 +359,15 @@ def _with_update(
     )
 
 
-def _sealed(issued: Issued, order: Prepared) -> Contents:
-    envelope = seal(order.key, order.car, load(issued.record.der).key_id or b"")
+def _sealed(record: CertificateRecord, chain: tuple[bytes, ...], order: Prepared) -> Contents:
+    envelope = response.seal(order.key, order.car, load(record.der).key_id or b"")
     return Contents(
         suite=order.car.suite,
-        chain=issued.chain,
+        chain=chain,
         encrypted_key=envelope.encrypted_key,
         dh_public_key=envelope.dh_public_key,
-        emaid=issued.record.common_name,
+        emaid=record.common_name,
     )
-
-
-def seal(key: PrivateKey, car: ProvisioningChain, key_id: bytes) -> Envelope:
-    """
-    Encrypt a contract's key for a car.
-
-    Raises:
-        PolicyViolation: `envelope_suite`; `key_agreement_missing`, for an Ed448 certificate
-            without an X448 key.
-    """
-    leaf = load(car.certificate)
-    receiver = alternate.find(leaf.extensions) if car.suite is Suite.ED448 else leaf.public_key
-    if not isinstance(receiver, ec.EllipticCurvePublicKey | x448.X448PublicKey):
-        raise PolicyViolation("key_agreement_missing", "The car's certificate has no X448 key.")
-    if car.suite is not Suite.P256:
-        return seal_iso20(key, receiver, Binding(pcid=car.pcid, key_id=key_id))
-    if isinstance(receiver, ec.EllipticCurvePublicKey) and isinstance(
-        key, ec.EllipticCurvePrivateKey
-    ):
-        return seal_iso2(key, receiver)
-    raise PolicyViolation("envelope_suite", "Contract and car are not of one suite.")
 
 
 def bound(tx: Transaction, bundle: Bundle, wanted: Wanted) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 from pki import access, audit, contracts, revoke
 from pki.errors import Conflict, NotFound
+from pki.ids import Fingerprint
 from pki.model import Bundle, CertificateRecord, Contract, ContractState, Principal, Reason
 from pki.ports import Deployment, Transaction
 from pki.provision import generate, shelf
@@ -170,7 +171,7 @@ def move(
     """
     Give a contract to another car: a new bundle for it, and the old car's go with their status.
 
-    The certificate for the new car is issued first; the exchange in the pool is one transaction.
+    The certificate for the new car and the exchange in the pool are one transaction.
 
     Raises:
         NotFound: `contract_unknown`, and as `generate_contract`.
@@ -178,28 +179,38 @@ def move(
     with deployment.store.read() as tx:
         shelf.contract_of(tx, wanted.emaid, wanted.edition)
     order = generate.prepare(deployment, principal, wanted, moving=True)
-    made = None if dry_run else generate.make(deployment, principal, order)
-    with _opened(deployment, dry_run=dry_run) as tx:
-        if not dry_run:
-            generate.hold(tx, order)
-        contract = shelf.contract_of(tx, wanted.emaid, order.emaid.edition)
-        now = deployment.clock.now()
-        old = [b for b in tx.pools.bundles_of(contract.contract_id) if b.pcid != order.car.pcid]
-        taking = _taking(principal, now, "contract.move", dry_run=dry_run)
-        taking = replace(taking, reason=Reason.SUPERSEDED)
-        report = shelf.take(
-            tx, old, taking, spare=frozenset({made.certificate}) if made else frozenset()
-        )
-        if made is not None:
-            generate.bound(tx, made, wanted)
-            shelf.put(tx, made)
-        return LifeReport(
-            emaid=order.emaid.normalised,
-            before=contract.state,
-            after=contract.state,
-            removal=report,
-            made=made,
-        )
+    taking = _taking(principal, deployment.clock.now(), "contract.move", dry_run=dry_run)
+    taking = replace(taking, reason=Reason.SUPERSEDED)
+    if dry_run:
+        with deployment.store.read() as tx:
+            return _exchange(tx, order, taking, None)
+    done: list[LifeReport] = []
+    generate.make(
+        deployment,
+        principal,
+        order,
+        lambda tx, made: done.append(_exchange(tx, order, taking, made)),
+    )
+    return done[0]
+
+
+def _exchange(
+    tx: Transaction, order: generate.Prepared, taking: Taking, made: Bundle | None
+) -> LifeReport:
+    contract = shelf.contract_of(tx, order.wanted.emaid, order.emaid.edition)
+    old = [b for b in tx.pools.bundles_of(contract.contract_id) if b.pcid != order.car.pcid]
+    spare = frozenset({made.certificate}) if made else frozenset[Fingerprint]()
+    report = shelf.take(tx, old, taking, spare=spare)
+    if made is not None:
+        generate.bound(tx, made, order.wanted)
+        shelf.put(tx, made)
+    return LifeReport(
+        emaid=order.emaid.normalised,
+        before=contract.state,
+        after=contract.state,
+        removal=report,
+        made=made,
+    )
 
 
 def renew(

@@ -11,15 +11,18 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric import ec, x448
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from pki.errors import BadInput, PolicyViolation
 from pki.ids import Edition
-from pki.model import Budget
-from pki.pkix.certificate import Certificate
-from pki.pkix.suites import Suite
+from pki.model import Budget, ProvisioningChain
+from pki.pkix import alternate
+from pki.pkix.certificate import Certificate, load
+from pki.pkix.suites import PrivateKey, Suite
 from pki.v2g import messages
 from pki.v2g.enumerations import EcdhCurve, EvseProcessing, ResponseCode2, ResponseCode20
+from pki.v2g.envelope import Binding, Envelope, seal_iso2, seal_iso20
 from pki.v2g.messages import iso2, iso20
 from pki.v2g.signature import sign
 
@@ -163,6 +166,27 @@ def predicted_size(contents: Contents, cps_chain: tuple[bytes, ...], cps_key: ob
     signature = blank if contents.suite is Suite.ED448 else encode_dss_signature(1, 1)
     signed = sign(unsigned(contents, cps_chain), cps_key, lambda _: signature)
     return len(messages.encode(signed))
+
+
+def seal(key: PrivateKey, car: ProvisioningChain, key_id: bytes) -> Envelope:
+    """
+    Encrypt a contract's key for a car.
+
+    Raises:
+        PolicyViolation: `envelope_suite`; `key_agreement_missing`, for an Ed448 certificate
+            without an X448 key.
+    """
+    leaf = load(car.certificate)
+    receiver = alternate.find(leaf.extensions) if car.suite is Suite.ED448 else leaf.public_key
+    if not isinstance(receiver, ec.EllipticCurvePublicKey | x448.X448PublicKey):
+        raise PolicyViolation("key_agreement_missing", "The car's certificate has no X448 key.")
+    if car.suite is not Suite.P256:
+        return seal_iso20(key, receiver, Binding(pcid=car.pcid, key_id=key_id))
+    if isinstance(receiver, ec.EllipticCurvePublicKey) and isinstance(
+        key, ec.EllipticCurvePrivateKey
+    ):
+        return seal_iso2(key, receiver)
+    raise PolicyViolation("envelope_suite", "Contract and car are not of one suite.")
 
 
 def envelope_sizes(suite: Suite) -> tuple[int, int]:

@@ -169,6 +169,11 @@ def _key_id(signer: CpsSigner) -> str:
     return (load(signer.root_der).key_id or b"").hex().upper()
 
 
+def require_key(deployment: Deployment, signer: CpsSigner) -> None:
+    """Return if the key is there. Raises Unavailable (`key_missing`, `key_unavailable`)."""
+    deployment.keys.signer(signer.key_label)
+
+
 def signed(deployment: Deployment, signer: CpsSigner, message: M) -> M:
     """
     Return the message with the service's signature.

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pki import audit
+from pki import audit, lookup
 from pki.errors import Conflict, PkiError, Unavailable
-from pki.ids import Edition, Pcid
+from pki.ids import Edition, Fingerprint, Pcid
+from pki.pkix.profiles import Kind
 from pki.pkix.suites import Suite
 from pki.provision import cps, generate, pcp
 from pki.provision.install import install
@@ -120,7 +121,7 @@ def test_a_process_that_dies_leaves_a_contract_whole_or_absent(tmp_path: Path) -
     furnish(home, (Suite.P256,))
     with opened(home) as services:
         car = cars.deposited(services)
-    killed, last = 0, 0
+    killed, last, given = 0, 0, set[Fingerprint]()
     for step in range(1, 20):
         if kill(home, step, "provision") != -signal.SIGKILL:
             break
@@ -133,6 +134,11 @@ def test_a_process_that_dies_leaves_a_contract_whole_or_absent(tmp_path: Path) -
                 assert held.refusal is not None
                 assert held.refusal.code == "no_contract"
             assert all(r.problem is None for r in audit.verify(services.deployment.store))
+            listed = lookup.search(services.deployment, ADMIN, kind=Kind.CONTRACT)
+            with services.deployment.store.read() as tx:
+                pooled = tx.pools.bundles(Pcid(value=PCID))
+            given |= {bundle.certificate for bundle in pooled}
+            assert {record.fingerprint for record in listed} == given
     assert killed >= 10
     assert last == killed
     with opened(home) as services:

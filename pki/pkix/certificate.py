@@ -20,16 +20,19 @@ from cryptography.x509.oid import NameOID
 
 from pki.errors import BadInput
 from pki.ids import Emaid, Fingerprint, SerialNumber
-from pki.pkix.der import DerError, slice_certificate, why, without_explicit_ca_false
+from pki.pkix.der import (
+    DerError,
+    element_at,
+    slice_certificate,
+    why,
+    without_explicit_ca_false,
+)
 from pki.pkix.suites import Suite, suite_of
 
 MAX_CERTIFICATE_SIZE: Final = 16 * 1024
 """Octets; ten times what ISO 15118-20 allows, room for foreign anchors."""
 
 CA_FALSE_WRITTEN_OUT: Final = "basicConstraints writes cA FALSE explicitly (not DER)"
-
-_HYBRID: Final = (0x06, 0x07)
-"""First octet of a point (SEC 1 2.3.3)."""
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
@@ -185,8 +188,7 @@ def _load(der: bytes) -> Certificate:
     extensions, deviations = _extensions(certificate, der)
     public_key = certificate.public_key()
     named_spki = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if _is_hybrid(public_key, slices.spki):
-        raise DerError("the point of its key has the hybrid form")
+    _require_named_curve(public_key, slices.spki, named_spki)
     key_usage = _value(extensions, x509.KeyUsage)
     eku = _value(extensions, x509.ExtendedKeyUsage)
     ski = _value(extensions, x509.SubjectKeyIdentifier)
@@ -224,12 +226,24 @@ def _load(der: bytes) -> Certificate:
     )
 
 
-def _is_hybrid(key: object, spki: bytes) -> bool:
-    """Tell of a form that must be refused (RFC 5480 2.2), which the strict parser reads."""
-    if not isinstance(key, ec.EllipticCurvePublicKey):
-        return False
-    size = 2 * ((key.key_size + 7) // 8)
-    return len(spki) > size and spki[-size - 1] in _HYBRID
+def _require_named_curve(key: object, spki: bytes, named_spki: bytes) -> None:
+    """
+    Insist on a curve by its name, and on a point that is compressed or not (RFC 5480 2.1.1, 2.2).
+
+    The strict parser also reads curves that are written out, and hybrid points.
+    """
+    if spki == named_spki or not isinstance(key, ec.EllipticCurvePublicKey):
+        return
+    if _algorithm(spki) != _algorithm(named_spki):
+        raise DerError("the curve of its key is not named")
+    if not spki.endswith(key.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)):
+        raise DerError("the point of its key has the hybrid form")
+
+
+def _algorithm(spki: bytes) -> bytes:
+    whole = element_at(spki, 0, len(spki))
+    first = element_at(spki, whole.body, whole.end)
+    return spki[first.start : first.end]
 
 
 def _begin(certificate: x509.Certificate) -> dt.datetime:

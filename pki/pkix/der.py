@@ -164,6 +164,18 @@ def slice_certificate(der: bytes) -> CertificateSlices:
     )
 
 
+def extension_value(tbs: bytes, oid: str) -> bytes | None:
+    """Return the octets of an extension of a certificate's to-be-signed part. Raises DerError."""
+    *_, block = children(tbs, element_at(tbs, 0, len(tbs)))
+    if block.tag != _EXTENSIONS:
+        return None
+    for extension in children(tbs, element_at(tbs, block.body, block.end)):
+        kind, *_, value = children(tbs, extension)
+        if oid_text(tbs[kind.body : kind.end]) == oid:
+            return tbs[value.body : value.end]
+    return None
+
+
 def require_octets(der: bytes, signature: Element) -> None:
     """Insist that a signature ends at an octet. Raises DerError."""
     if signature.tag != _BIT_STRING or der[signature.body : signature.body + 1] != b"\0":

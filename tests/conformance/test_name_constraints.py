@@ -13,6 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from OpenSSL import crypto
 
+from pki.pkix.der import encode
 from pki.pkix.generic import Demands, validate
 from pki.pkix.path import NoPath, Path, PathFault, names
 from tests.conformance.makers import NOW, Held, ca, certificate, leaf, new_key
@@ -227,6 +228,19 @@ def test_an_address_in_the_subject_is_one() -> None:
     subject = x509.Name([x509.NameAttribute(NameOID.EMAIL_ADDRESS, "a@evil.org")])
     assert not _accepts(_chain(None, permitted=_mail("example.com"), subject=subject))
     assert _accepts(_chain(None, permitted=_mail("evil.org"), subject=subject))
+
+
+@pytest.mark.parametrize("distance", ["800101", "810101"])
+def test_a_minimum_or_a_maximum_refuses(distance: str) -> None:
+    """RFC 5280 4.2.1.10; the CA is named by its root in two ways, so that OpenSSL is not asked."""
+    plain = bytes.fromhex("8201") + b"f"
+    for base, accepted in ((plain, True), (plain + bytes.fromhex(distance), False)):
+        der = encode(0x30, encode(0xA0, encode(0x30, base)))
+        limits = x509.UnrecognizedExtension(x509.NameConstraints.oid, der)
+        root = ca("Root")
+        alias = Held(certificate=ca("ROOT", key=root.key).certificate, key=root.key)
+        middle = ca("Middle", alias, extra=((limits, True),))
+        assert _accepts((leaf("Leaf", middle), middle, root)) is accepted
 
 
 def test_the_number_of_comparisons_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

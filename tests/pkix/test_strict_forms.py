@@ -13,6 +13,7 @@ from pki.pkix import crl_check
 from pki.pkix.certificate import load
 from pki.pkix.der import Element, children, element_at, encode
 from tests.conformance.makers import ca, crl_der, leaf
+from tests.pkix.test_csr import explicit_curve
 
 CA = ca("CA")
 LEAF = leaf("Leaf", CA)
@@ -53,6 +54,14 @@ def _hybrid(fields: list[bytes]) -> list[bytes]:
     return [*fields[:6], fields[6][:at] + first + fields[6][at + 1 :], *fields[7:]]
 
 
+def _written_out(fields: list[bytes]) -> list[bytes]:
+    """RFC 5480 2.1.1: a curve with its parameters MUST NOT be used; they are those of P-256."""
+    algorithm, point = _parts(fields[6])
+    spki = encode(0x30, _parts(explicit_curve())[0] + point)
+    assert algorithm != _parts(spki)[0]
+    return [*fields[:6], spki, *fields[7:]]
+
+
 CERTIFICATES = {
     "extensions without version 3": _signed(DER, lambda fields: fields[1:]),
     "extensions without an element": _signed(
@@ -60,6 +69,7 @@ CERTIFICATES = {
     ),
     "the signature is no row of octets": _ending_within_an_octet(DER),
     "the point of its key has the hybrid form": _signed(DER, _hybrid),
+    "the curve of its key is not named": _signed(DER, _written_out),
     "not one SEQUENCE": DER + b"\0",
     "not three parts": encode(0x30, b"".join(_parts(DER)[:2])),
 }

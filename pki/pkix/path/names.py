@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 from cryptography import x509
 
 from pki.pkix.certificate import Certificate, normal_name
-from pki.pkix.der import DerError, element_at
+from pki.pkix.der import DerError, children, element_at, extension_value
 from pki.pkix.path.values import NoPath, PathFault
 
 MOST_COMPARISONS: Final = 1 << 16
@@ -57,6 +57,9 @@ def fault(path: tuple[Certificate, ...]) -> NoPath | None:
     constrained = [(at, found) for at, c in enumerate(path) if (found := _constraints(c))]
     if not constrained:
         return None
+    for at, _ in constrained:
+        if at and _has_distances(path[at]):
+            return _fault(path[at], "its name constraints have a minimum or a maximum")
     left = MOST_COMPARISONS
     for at, certificate in enumerate(path):
         above = [found for place, found in constrained if place > at]
@@ -68,9 +71,13 @@ def fault(path: tuple[Certificate, ...]) -> NoPath | None:
                 left -= len(found.excluded.get(name[0], ()))
                 why = "there are too many names to compare" if left < 0 else _broken(name, found)
                 if why is not None:
-                    detail = f"{certificate.subject_text}: {why}"
-                    return NoPath(fault=PathFault.PROFILE, detail=detail, certificate=certificate)
+                    return _fault(certificate, why)
     return None
+
+
+def _fault(certificate: Certificate, why: str) -> NoPath:
+    detail = f"{certificate.subject_text}: {why}"
+    return NoPath(fault=PathFault.PROFILE, detail=detail, certificate=certificate)
 
 
 def _broken(name: _Name, constraints: _Constraints) -> str | None:
@@ -144,6 +151,13 @@ def _constraints(certificate: Certificate) -> _Constraints | None:
     if found is None:
         return None
     return _Constraints(_by_form(found.permitted_subtrees), _by_form(found.excluded_subtrees))
+
+
+def _has_distances(certificate: Certificate) -> bool:
+    """Tell whether a subtree is more than its base; the strict parser does not say (4.2.1.10)."""
+    der = extension_value(certificate.tbs, x509.NameConstraints.oid.dotted_string) or b""
+    subtrees = children(der, element_at(der, 0, len(der)))
+    return any(len([*children(der, one)]) != 1 for each in subtrees for one in children(der, each))
 
 
 def _by_form(subtrees: Iterable[x509.GeneralName] | None) -> dict[str, list[_Value]]:

@@ -29,7 +29,6 @@ from pki.authorize import (
     authorize,
     authorize_many,
     to_json,
-    to_ocpp,
 )
 from pki.errors import PkiError
 from pki.model import ContractCheck, Principal
@@ -180,10 +179,10 @@ class Decisions:
         if request.raw_path == V1:
             body = found.told() if found.told else orjson.dumps(_told(found))
             return HotResponse(status=200, headers={"Content-Type": JSON}, body=body)
-        decision, authorisation = found.made()
-        body = orjson.dumps(to_ocpp(decision, authorisation))
+        reference, told = found.ocpp()
+        body = orjson.dumps(told)
         _judge(AUTHORIZE[request.raw_path], body)
-        headers = {"Content-Type": JSON, ocpp.REFERENCE: authorisation.reference}
+        headers = {"Content-Type": JSON, ocpp.REFERENCE: reference}
         return HotResponse(status=200, headers=headers, body=body)
 
 

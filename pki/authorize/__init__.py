@@ -18,7 +18,7 @@ from pki.authorize.after import Authorised, Outcome, Roaming, after, questions_o
 from pki.authorize.found import find, read
 from pki.authorize.many import Ask, NotAtOnce, authorize_many
 from pki.authorize.memory import Memory, Remembered
-from pki.authorize.told import from_json, to_json, to_ocpp
+from pki.authorize.told import from_json, to_json
 from pki.directory import Directory
 from pki.model import (
     EMAID_TOKEN_TYPE,
@@ -49,7 +49,6 @@ __all__ = [
     "from_json",
     "read",
     "to_json",
-    "to_ocpp",
 ]
 
 Json = dict[str, Any]

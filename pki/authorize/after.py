@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Self
 from pki import route, validate
 from pki.authorize import shown
 from pki.authorize.case import TOKEN_STATUS, Place, Questions, Shown, place
+from pki.authorize.told import Json, to_ocpp
 from pki.directory import Directory, Follower
 from pki.model import (
     Allowed,
@@ -79,17 +80,26 @@ class Authorised(NamedTuple):
         lasting: how long both may be repeated; None where they must be made anew each time.
         told: makes the JSON of both, as `POST /v1/contracts/validate` answers; None where nobody
             did.
+        spoken: what `ocpp` returns, where that is known before both are made.
     """
 
     made: Callable[[], tuple[Decision | None, Authorisation]]
     outcome: Outcome
     lasting: validate.Lasting | None = None
     told: Callable[[], bytes] | None = None
+    spoken: tuple[str, Json] | None = None
 
     @classmethod
     def of(cls, decision: Decision | None, found: Authorisation) -> Self:
         """Return what was made already, to be made anew each time."""
         return cls(lambda: (decision, found), outcome_of(decision, found))
+
+    def ocpp(self) -> tuple[str, Json]:
+        """Return the reference, and the AuthorizeResponse of OCPP."""
+        if self.spoken is not None:
+            return self.spoken
+        decision, found = self.made()
+        return found.reference, to_ocpp(decision, found)
 
     @property
     def decision(self) -> Decision | None:

@@ -15,6 +15,7 @@ from typing import Final
 from pki import route
 from pki.authorize.after import Outcome, outcome_of
 from pki.authorize.case import place
+from pki.authorize.told import Json, to_ocpp_of_accepted
 from pki.directory import Directory
 from pki.ids import Emaid
 from pki.model import (
@@ -56,11 +57,13 @@ class Alike:
         model: one of them.
         like: the same for all that say the same; None where the place stands in what they say.
         outcome: what is counted of one.
+        ocpp: what OCPP is told behind an acceptance.
     """
 
     model: Authorisation
     like: Like | None
     outcome: Outcome
+    ocpp: Json
 
     def again(
         self, reference: str, at: dt.datetime, emaid: Emaid, contract: Contract, evse: str | None
@@ -125,7 +128,7 @@ def keep(directory: Directory, key: Key, found: Authorisation) -> Alike | None:
         directory.kept.put(said, like)
     at_one_place = found.fault is AuthorisationFault.NOT_HERE
     outcome = outcome_of(None, found)._replace(decided="accepted")
-    alike = Alike(found, None if at_one_place else like, outcome)
+    alike = Alike(found, None if at_one_place else like, outcome, to_ocpp_of_accepted(found))
     directory.kept.put(key, alike)
     return alike
 

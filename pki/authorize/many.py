@@ -188,7 +188,9 @@ class _Group:
         if known is None:
             alike, emaid, contract = self._alike[at]
             made = partial(_again, alike, emaid, contract, ask.check.evse_id, decided)
-            return Authorised(made, alike.outcome, self._until(decided.lasting), decided.told)
+            lasts = self._until(decided.lasting)
+            spoken = decided.reference, alike.ocpp
+            return Authorised(made, alike.outcome, lasts, decided.told, spoken)
         found, used = known
         decision = decided.decision
         return Authorised(

@@ -34,7 +34,16 @@ def _certificate_status(decision: Decision, found: Authorisation) -> str:
     """Return what became of the certificate: good, unless its contract is not (C07.FR.13)."""
     if found.fault is AuthorisationFault.CONTRACT:
         return outcome(decision.verdict).certificate_status
+    return _of_good(found)
+
+
+def _of_good(found: Authorisation) -> str:
     return "ContractCancelled" if found.token_status in _CONTRACT_STATUS else "Accepted"
+
+
+def to_ocpp_of_accepted(found: Authorisation) -> Json:
+    """Return what `to_ocpp` does behind the acceptance of a chain."""
+    return {"idTokenInfo": {"status": found.token_status}, "certificateStatus": _of_good(found)}
 
 
 def to_json(found: Authorisation) -> Json:

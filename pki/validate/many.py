@@ -84,12 +84,14 @@ class Decided(NamedTuple):
     One of many decisions.
 
     Attributes:
+        reference: its id.
         made: makes it.
         told: makes the JSON of it (`pki.validate.render.to_json`), with what was found behind it as
             `authorisation`.
         lasting: how long it may be repeated; None where it must be made anew each time.
     """
 
+    reference: str
     made: Callable[[], Decision]
     told: Callable[[], bytes]
     lasting: Lasting | None
@@ -217,6 +219,7 @@ class _Group:
         self.kept.records.append(record)
         self.kept.forms[form.kept.form_id] = form.kept
         return Decided(
+            reference,
             partial(self._decision, facts, check, reference),
             partial(form.told, own),
             lasting(reference, form.above, leaf, contract, self.turn, now),
@@ -267,7 +270,7 @@ class _Group:
             if above is not None
             else None
         )
-        return Decided(lambda: decision, lambda: repeats.text(told).encode(), lasts)
+        return Decided(reference, lambda: decision, lambda: repeats.text(told).encode(), lasts)
 
     def _learn(  # noqa: PLR0913 - what was decided, and what it hangs on
         self,

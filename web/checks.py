@@ -70,19 +70,26 @@ def contract_check_from_v1(body: dict[str, object]) -> ContractCheck:
 
 
 def contract_check_from_ocpp(
-    body: dict[str, Any], headers: Mapping[str, str], *, variant: bool = False
+    body: dict[str, Any],
+    headers: Mapping[str, str],
+    *,
+    variant: bool = False,
+    chain: tuple[bytes, ...] | None = None,
 ) -> ContractCheck:
     """
     Read an AuthorizeRequest that its schema has passed, and where the car stands.
 
     Args:
         variant: as in `hash_data`.
+        chain: its certificates, where these were read already.
 
     Raises:
         BadInput: `invalid_header`.
     """
     certificate = body.get("certificate")
-    chain, unreadable = _nothing() if certificate is None else _from_pem(certificate)
+    unreadable = None
+    if chain is None and certificate is not None:
+        chain, unreadable = _from_pem(certificate)
     hash_data: tuple[HashData, ...] = ()
     if chain is None and unreadable is None:  # when both come, the chain decides
         items = body.get("iso15118CertificateHashData", [])

@@ -25,11 +25,12 @@ from hypothesis.stateful import (
 
 from pki import agreements, authorize, clients, contracts, parties, revoke, route, trust, validate
 from pki.authorize import Memory
-from pki.errors import Conflict
+from pki.errors import Conflict, PkiError
 from pki.model import (
     ContractState,
     Domain,
     Fault,
+    Principal,
     RangeKind,
     Reason,
     Role,
@@ -42,7 +43,7 @@ from tests.homes import ADMIN, EMAID, MO_BRANCH, make_home
 from tests.web.deciding import BEGIN, OCPP, OTHER, World, body_of, new_world, plain, reference
 from web import again
 from web.decisions import V1
-from web.hot import HotResponse
+from web.hot import HotRequest, HotResponse
 
 
 @pytest.fixture
@@ -140,6 +141,38 @@ def test_what_is_another_question_is_decided_anew(world: World) -> None:
     _, token = clients.add(world.elsewhere.deployment, ADMIN, Role.CPO, ("DECPA",))
     theirs = world.request(authorization=f"Bearer {token}")
     assert world.receipt(world.ask(theirs)).repeats is None
+
+
+def _asks_as_by_all(world: World, request: HotRequest) -> bool:
+    """Tell whether a body was read by what was read before, as it would have been without."""
+    decisions, caller = world.decisions, Principal(name="cpo", role=Role.CPO)
+    found, whole = decisions._familiar(request, caller), None
+    with suppress(PkiError):
+        whole = decisions._ask(request, caller)
+    assert found is None or found == whole
+    return found is not None
+
+
+def test_an_authorize_request_in_which_only_the_leaf_is_new_asks_what_it_says(
+    world: World,
+) -> None:
+    world.ask(world.request(path=OCPP))
+    request = world.request(OTHER, OCPP, **{"x-station-id": "cs-1"})
+    assert _asks_as_by_all(world, request)
+    told = json.loads(request.body)
+    chain, token = told["certificate"], told["idToken"]
+    others: list[dict[str, Any]] = [
+        {"idToken": token | {"type": "ISO14443"}},
+        {"idToken": token | {"additionalInfo": []}},
+        {"idToken": token | {"idToken": chain}, "certificate": "none"},
+        {"certificate": chain.replace("\n", "\r\n")},
+        {"certificate": "\n" * 10_000 + chain},
+        {"certificate": chain.replace("-----\n", "-----\n" + "\n" * 10_000, 1)},
+        {"customData": {"vendorId": "x", "more": ["a"]}},
+        {"iso15118CertificateHashData": []},
+    ]
+    for other in others:
+        _asks_as_by_all(world, replace(request, body=json.dumps(told | other).encode()))
 
 
 def test_nothing_is_given_again_for_longer_than_an_hour(world: World) -> None:

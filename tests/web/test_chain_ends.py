@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from pki.errors import BadInput
 from pki.model import ContractCheck
+from pki.pkix.pem import encode
 from web.chain_ends import LONGEST_END, LONGEST_REST, Bodies
 from web.checks import contract_check_from_v1
 from web.parsing import MAX_BODY, object_of
@@ -28,6 +30,12 @@ def b64(der: bytes) -> str:
 def body(leaf: bytes | str, issuers: tuple[bytes, ...] = SUB_CAS, **more: Any) -> bytes:
     first = leaf if isinstance(leaf, str) else b64(leaf)
     return json.dumps({"certificateChain": [first, *map(b64, issuers)]} | more).encode()
+
+
+def in_pem(leaf: bytes | str, issuers: tuple[bytes, ...] = SUB_CAS, **more: Any) -> bytes:
+    """Return a body whose chain is a PEM text, as OCPP has it."""
+    first = encode(leaf) if isinstance(leaf, bytes) else encode(b"").replace("\n", f"\n{leaf}\n", 1)
+    return json.dumps({"certificateChain": "".join((first, *map(encode, issuers)))} | more).encode()
 
 
 def by_all(octets: bytes) -> ContractCheck | None:
@@ -48,7 +56,10 @@ def learnt(*bodies: bytes) -> Bodies:
     return kept
 
 
-def test_another_leaf_under_the_same_sub_cas_is_read_by_memory() -> None:
+@pytest.mark.parametrize("body", [body, in_pem])
+def test_another_leaf_under_the_same_sub_cas_is_read_by_memory(
+    body: Callable[..., bytes],
+) -> None:
     kept = learnt(body(b"first"))
     others: list[dict[str, Any]] = [{}, {"emaid": EMAID}, {"evseId": "DE*CPA*E1", "edition": "2"}]
     for more in others:
@@ -81,11 +92,25 @@ def test_another_leaf_under_the_same_sub_cas_is_read_by_memory() -> None:
         b"[" + body(b"second") + b"]",
         body(b"second", evseId=" " * MAX_BODY),
         body(b"second", evseId="x" * LONGEST_REST),
+        in_pem(b"second", OTHERS),
+        in_pem(b"second", SUB_CAS[:1]),
+        in_pem(b"second", (*SUB_CAS, b"one more")),
+        in_pem(""),
+        in_pem("AA=A"),
+        in_pem("A A A A"),
+        in_pem("AAAA\\"),
+        in_pem("AAAA\r\n"),
+        in_pem(b"second").replace(b"\\n", b"\n"),
+        in_pem(b"second").replace(b"\\n", b"\\r\\n"),
+        in_pem(b"second").replace(b"\\n", b"\\\\n"),
+        in_pem(b"second").replace(b"BEGIN CERT", b"BEGIN X509 CERT", 1),
+        in_pem(b"second") + in_pem(b"second"),
+        in_pem(b"second").replace(b"certificateChain", b"emaid"),
         b"",
     ],
 )
 def test_what_is_not_quite_like_what_was_read_before_is_not_misread(other: bytes) -> None:
-    kept = learnt(body(b"first"), body(b"first", emaid=EMAID))
+    kept = learnt(body(b"first"), body(b"first", emaid=EMAID), in_pem(b"first"))
     for _ in range(2):
         found = kept.read(other)
         assert found is None or found == by_all(other)
@@ -98,6 +123,7 @@ def test_an_end_that_is_too_long_is_not_kept() -> None:
 
 _PIECES = st.sampled_from(
     [b'["', b'"]', b'", "', b'"', b'"emaid": "', b"DEMOAC00000001", b"\\u0041", b"\\", b"{", b"}"]
+    + [b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----", b"\\n", b"\\r\\n", b"-----"]
     + [bytes([octet]) for octet in b",:A= []\n\x00\xff"]
 )
 
@@ -111,7 +137,8 @@ def bodies(draw: st.DrawFn) -> bytes:
         )
     )
     issuers = draw(st.sampled_from([SUB_CAS, OTHERS, SUB_CAS[:1], ()]))
-    octets = body(draw(st.binary(max_size=40)), issuers, **more)
+    written = draw(st.sampled_from([body, in_pem]))
+    octets: bytes = written(draw(st.binary(max_size=60)), issuers, **more)
     if draw(st.booleans()):
         octets = json.dumps(dict(reversed(json.loads(octets).items()))).encode()
     for _ in range(draw(st.integers(0, 3))):
@@ -127,8 +154,8 @@ def bodies(draw: st.DrawFn) -> bytes:
 def test_any_body_is_read_as_by_the_reader_of_all(
     before: list[bytes], octets: bytes, leaf: bytes
 ) -> None:
-    kept = learnt(body(b"first"), *before, octets)
-    others = (octets, octets.replace(b64(b"first").encode(), b64(leaf).encode()), body(leaf))
+    kept = learnt(body(b"first"), in_pem(b"first"), *before, octets)
+    others = (octets, body(leaf), in_pem(leaf))
     for other in others:
         found = kept.read(other)
         assert found is None or found == by_all(other)

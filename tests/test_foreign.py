@@ -43,6 +43,8 @@ from pki.revoke import release, revoke
 from pki.services import Services
 from pki.status import crls
 from pki.status.ask import Told, certificate_status
+from pki.validate.frame import read_frame
+from pki.validate.gather import gather_many
 from tests.conformance import makers
 from tests.homes import ADMIN, EMAID, MO_BRANCH, demo_plans, make_home, opened
 
@@ -189,6 +191,40 @@ def test_crls_fetched_ahead_decide(two: Two) -> None:
         release(two.theirs.deployment, ADMIN, two.serial)
         _fetch(two, dt.timedelta(hours=4))
         assert two.fault() is None
+
+
+def test_evidence_about_a_chain_that_is_all_ours_does_not_count(two: Two) -> None:
+    own = replace(two, ours=two.theirs)
+    deployment = own.ours.deployment
+    revoke(deployment, ADMIN, two.serial, Reason.CERTIFICATE_HOLD)
+    with serving(_serve_crls(own)) as url:  # as if our CAs were somebody else's
+        _add_crl_sources(own, url)
+        assert _fetch(own) == 3
+    release(deployment, ADMIN, two.serial)
+    with deployment.store.read() as tx:
+        frame = read_frame(tx)
+        assert frame.evidence_issuers
+        (found,) = gather_many(tx, frame, [own.check], deployment.clock.now())
+    assert found.foreign == {}
+    verdict = own.decide()
+    assert isinstance(verdict, Accepted)
+    assert {p.status.source for p in verdict.path[:-1]} == {found.statuses.good.source}
+
+
+def test_evidence_counts_where_a_single_certificate_of_a_chain_is_ours(two: Two) -> None:
+    with two.ours.deployment.store.read() as tx:
+        mine = tx.issuers.active("mo2-2")
+    assert mine is not None
+    mixed = replace(
+        two, check=replace(two.check, chain=(*(two.check.chain or ()), mine.certificate))
+    )
+    with serving(_serve_crls(two)) as url:
+        _add_crl_sources(two, url)
+        _fetch(two)
+        assert isinstance(mixed.decide(), Accepted)
+        revoke(two.theirs.deployment, ADMIN, two.serial, Reason.SUPERSEDED)
+        _fetch(two, dt.timedelta(hours=2))
+        assert mixed.fault() is Fault.REVOKED
 
 
 def test_ocsp_answers_are_asked_for_certificates_that_were_seen(two: Two) -> None:

@@ -26,6 +26,7 @@ COLUMNS: Final[Mapping[str, Kind]] = {
 MAX_OCTETS: Final = 512 * 1024 * 1024
 MAX_ROWS: Final = 1_000_000
 _REST: Final = ["not_after", "csr"]
+_WITHOUT_SEPARATORS: Final = str.maketrans("", "", "*-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +119,12 @@ def _rows(reader: Iterator[list[str]]) -> Iterator[Row | Fault]:
         except PkiError as error:
             yield Fault.of(line, error)
             continue
-        if row.name in named:
-            message = f"{row.name} stands in line {named[row.name]} already."
+        key = row.name.upper().translate(_WITHOUT_SEPARATORS)
+        if key in named:
+            message = f"{row.name} stands in line {named[key]} already."
             yield Fault(line=line, code="name_repeated", message=message)
             continue
-        named[row.name] = line
+        named[key] = line
         yield row
 
 

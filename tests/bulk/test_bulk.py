@@ -100,6 +100,12 @@ def test_every_fault_of_a_file_has_its_line(small_home: Path, tmp_path: Path) ->
     assert not list(out.glob("nonsense*"))  # no key for a name that nobody can have
 
 
+def test_a_name_spelt_in_another_way_is_the_name_repeated() -> None:
+    read = read_sheet(b"secc_id,not_after,csr\nDE*CPA*E1*2,,\nde*cpa*e12,,\nDECPAE3,,\n")
+    assert [row.name for row in read.rows] == ["DE*CPA*E1*2", "DECPAE3"]
+    assert [(fault.line, fault.code) for fault in read.faults] == [(3, "name_repeated")]
+
+
 @pytest.mark.parametrize(
     ("data", "code"),
     [

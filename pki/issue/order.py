@@ -40,7 +40,7 @@ class IssueRequest:
         edition, suite: default -2; with a CSR its key decides and must agree.
         issuer: name of the issuer; default the active one of that kind, edition and suite.
         party: registered party whose name becomes O, for kinds whose CN names none (`cps`, `ocsp`,
-            `station`, `csms`).
+            `station`, `csms`); with another, the one that the CN must belong to.
         not_before: begin of validity where it lies in the future; else it is now.
         cut: an end later than profile and issuer allow is brought forward, not refused.
         intent_id: for whoever must find it again after a crash; no two intents have the same.
@@ -359,23 +359,26 @@ def _same_name(profile: Profile, one: str, other: str) -> bool:
 
 
 def _owner(profile: Profile, common_name: str, principal: Principal, party: str | None) -> str:
-    """Return the party that the CN belongs to, or the caller's where the CN names none."""
+    """Return the party that the CN belongs to, or the one named where the CN names none."""
+    role = access.OWNER_ROLE.get(profile.kind, Role.CPS)
+    named = access.party_id(role, party) if party is not None else None
+    owner = _owner_by_name(profile, common_name)
+    if owner is None:
+        return named or next(iter(principal.parties), "")
+    if named not in (None, owner):
+        raise BadInput("party_mismatch", f"{common_name} belongs to {owner}, not to {named}.")
+    return owner
+
+
+def _owner_by_name(profile: Profile, common_name: str) -> str | None:
     match profile.kind:
         case Kind.CONTRACT:
             return Emaid.parse(common_name, profile.edition).provider.value
         case Kind.SECC | Kind.PE_SECC:
-            operator = SeccId.parse(common_name).operator
-            return operator.value
+            return SeccId.parse(common_name).operator.value
         case Kind.OEM:
             return Pcid.parse(common_name, profile.edition).wmi.value
         case Kind.VEHICLE:
             return EvccId.parse(common_name).wmi.value
         case _:
-            role = access.OWNER_ROLE.get(profile.kind, Role.CPS)
-            return _named_party(principal, role, party)
-
-
-def _named_party(principal: Principal, role: Role, party: str | None) -> str:
-    if party is not None:
-        return access.party_id(role, party)
-    return principal.parties[0] if principal.parties else ""
+            return None

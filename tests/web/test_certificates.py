@@ -93,6 +93,8 @@ def test_every_role_gets_its_kind(
         ({"csr": csr("nobody")}, (400, "invalid_emaid")),
         ({"csr": csr("DEMOAC0000000Ü")}, (400, "invalid_emaid")),
         ({"emaid": "DEMOAC00000002"}, (400, "common_name_mismatch")),
+        ({"party": "DE8EM"}, (400, "party_mismatch")),
+        ({"party": "nonsense"}, (400, "invalid_provider_id")),
         ({"emaid": "DEMOAC00000001", "commonName": "DEMOAC00000001"}, (400, "invalid_value")),
         ({"edition": "20"}, (422, "suite_mismatch")),
         ({"edition": "1"}, (400, "invalid_value")),

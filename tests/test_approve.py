@@ -378,14 +378,13 @@ def _abandon(world: World) -> Callable[[], object]:
 
 
 def _sign_request(world: World) -> Callable[[], object]:
-    spki = OTHER_ROOT.certificate.spki
     (plan,) = demo_plans("mo1-2")
     asked = ceremony.Request(
         plan=replace(plan, name="other-2", common_name="Another CA"),
         generation=1,
         parent="mo-2",
-        ca=spki,
-        responder=spki,
+        ca=OTHER_ROOT.certificate.spki,
+        responder=make(Spec(common_name="Another responder")).certificate.spki,
     )
     return lambda: ceremony.answer(world.under, ALICE, StatusPolicy(), asked.text())
 

@@ -118,6 +118,8 @@ def _orders(deployment: Deployment, request: Request, issuer: Issuer) -> tuple[O
     ca = hierarchy.order_for(
         deployment, request.plan, issuer, key_of(request.ca, request.plan.suite)
     )
+    if request.ca == request.responder:
+        raise BadInput("key_not_allowed", "The CA and its responder need a key each.")
     signer = key_of(request.responder, issuer.suite)
     return ca, responders.order(deployment, issuer, signer)
 

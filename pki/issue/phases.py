@@ -35,7 +35,9 @@ from pki.pkix.profiles import Kind
 from pki.ports import Deployment, Transaction
 
 UNFINISHED: Final = (IntentState.OPEN, IntentState.SIGNING)
-_REFUSED: Final = (Conflict, PolicyViolation)
+_OF_THE_STORE: Final = frozenset(("certificate_exists", "constraint_violated"))
+"""Conflicts that no rule of ours explains; what was signed then stays listed."""
+
 _SERIAL_OCTETS: Final = 16
 _SERIAL_TRIES: Final = 3
 
@@ -90,7 +92,7 @@ def _carry_out(deployment: Deployment, batch: Sequence[_Work]) -> None:
         _together(deployment, batch, step)
     signed = [work for work in batch if work.outcome is None]
     _together(deployment, batch, _store_certificates)
-    _drop(deployment, [work for work in signed if isinstance(work.outcome, _REFUSED)])
+    _drop(deployment, [work for work in signed if _is_refused(work.outcome)])
     failed = [work for work in batch if isinstance(work.outcome, PkiError)]
     if apart:
         _close_unspent(deployment, failed)
@@ -104,6 +106,10 @@ def _close_unspent(deployment: Deployment, failed: Sequence[_Work]) -> None:
         with suppress(PkiError), deployment.store.write() as tx:
             ids = [work.intent.intent_id for work in failed]
             tx.intents.move_many(ids, IntentState.OPEN, IntentState.ABANDONED)
+
+
+def _is_refused(outcome: object) -> bool:
+    return isinstance(outcome, Conflict | PolicyViolation) and outcome.code not in _OF_THE_STORE
 
 
 def _drop(deployment: Deployment, refused: Sequence[_Work]) -> None:

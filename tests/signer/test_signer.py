@@ -456,9 +456,8 @@ def test_a_stranger_is_told_nothing_and_a_member_of_the_group_is(
     server = Server(running.deployment, served, delegated=True, answers=False)
     thread = threading.Thread(target=server.run)
     thread.start()
-    hosts.wait_for(place.exists)
     try:
-        assert stat.S_IMODE(place.stat().st_mode) == 0o660
+        hosts.wait_for(lambda: place.exists() and stat.S_IMODE(place.stat().st_mode) == 0o660)
         assert _as_nobody(place, [GROUP]) == "answered"
         assert _as_nobody(place, []) != "answered"
     finally:
